@@ -25,7 +25,10 @@ def open_sqlite(path: Path) -> Engine:
     """Open (or create, mode 0600) a SQLite file with the durability that pacte promises."""
     if not path.exists():
         path.touch(mode=0o600)
-    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False})
+    # `hide_parameters`: bound values are personal, and errors end in logs.
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -50,9 +53,19 @@ def read(engine: Engine) -> Iterator[Connection]:
 
 
 def truncate_wal(engine: Engine) -> None:
-    """Fold the write-ahead log into the database and cut it, so that deleted bytes do not linger in it."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT", pacte_bare=True) as connection:
-        connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+    """Fold the write-ahead log into the database and cut it, so that deleted bytes do not linger in it.
+
+    Raises `Conflict` when a reader keeps it from being cut.
+    """
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT", pacte_bare=True) as connection:
+            busy, *_ = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+    except OperationalError as error:
+        raise _explain(error) from None
+    if busy:
+        raise Conflict(
+            "another reader still holds an older state of the records; what was deleted lingers until it ends"
+        )
 
 
 def _prepare(raw: object, _record: object) -> None:

@@ -6,6 +6,10 @@ backticks. INVARIANT: no message ever holds a personal value; a caller passes na
 
 from __future__ import annotations
 
+import re
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*([.:/-][a-z0-9_]+)*")
+
 
 class PacteError(Exception):
     """The base of every error pacte raises on purpose; `exit_code` is what the command line returns."""
@@ -59,3 +63,12 @@ class VerificationFailed(PacteError):
     """A proof, a log or a checkpoint does not verify."""
 
     exit_code = 7
+
+
+def named(word: str) -> str:
+    """`word` in backticks where it looks like a name of ours, "`…`" otherwise: addresses get typed in wrong places.
+
+    >>> named("customers.city"), named("ada@example.com")
+    ('`customers.city`', '`…`')
+    """
+    return f"`{word}`" if len(word) <= 64 and _NAME.fullmatch(word) else "`…`"

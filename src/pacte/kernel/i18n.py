@@ -6,6 +6,7 @@ can be forgotten; a file with a hole is refused when it is read. Parameters use 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -23,6 +24,12 @@ def text(room: str, key: str, lang: str, **parameters: str | int) -> str:
     """The message `key` of `room` (such as `"gate"`) in `lang`; integers are written as the language writes them."""
     shown = {name: number(value, lang) if isinstance(value, int) else value for name, value in parameters.items()}
     return catalogue(room)[key][check_language(lang)].format(**shown)
+
+
+def counted(room: str, key: str, lang: str, count: int, **parameters: str | int) -> str:
+    """The message `key.one` or `key.many`, as the language counts: French has 0 in the singular, English has not."""
+    one = count == 1 or (lang == "fr" and count == 0)
+    return text(room, f"{key}.one" if one else f"{key}.many", lang, count=count, **parameters)
 
 
 def check_language(lang: str) -> str:
@@ -50,8 +57,9 @@ def number(value: int | float, lang: str) -> str:
 
 
 def day(instant: int, lang: str) -> str:
-    """A date in words, in UTC: 3 May 2026."""
-    return str(format_date(to_datetime(instant).date(), format="long", locale=_locale(lang)))
+    """A date in words, in UTC: 3 May 2026; the first of a month in French is `1er`."""
+    words = str(format_date(to_datetime(instant).date(), format="long", locale=_locale(lang)))
+    return re.sub("^1 ", "1er ", words) if lang == "fr" else words
 
 
 def moment(instant: int, lang: str) -> str:
@@ -65,9 +73,15 @@ def _locale(lang: str) -> str:
 
 
 def _flatten(table: dict[str, object], prefix: str, found: dict[str, dict[str, str]]) -> None:
-    words = {key: value for key, value in table.items() if isinstance(value, str)}
+    words = {key: _typeset(value, key) for key, value in table.items() if isinstance(value, str)}
     if words:
         found[prefix] = words
     for key, value in table.items():
         if isinstance(value, dict):
             _flatten(value, f"{prefix}.{key}" if prefix else key, found)
+
+
+def _typeset(words: str, lang: str) -> str:
+    """The typographer's apostrophe; in French the narrow spaces before ; : ! ? and inside guillemets."""
+    words = re.sub(r"(?<=\w)'(?=\w)", "’", words)
+    return re.sub("(?<=«) | (?=[;:!?»])", "\u202f", words) if lang == "fr" else words

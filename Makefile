@@ -1,0 +1,75 @@
+# The commands of this repository. `make demo` and `make test` set up what they need in .venv, from pinned, hashed files.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTHON ?= $(shell sh tools/find-python)
+UV ?= uv
+SCALE ?= small
+PYTEST_ARGS ?= -n auto --dist loadfile
+LANG_DEMO := $(if $(lang),--lang $(lang))
+COMPILE := $(UV) pip compile -q $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make pin"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format docs bench soak pin clean
+
+help: ## say what can be done
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+demo: $(VENV)/.ready-demo ## a fictional retailer, from its files to a proof (lang=fr for French)
+	@rm -rf build/demo build/demo-files
+	$(BIN)/pacte demo build/demo $(LANG_DEMO)
+
+test: check ## every check, then every test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not soak"
+
+check: $(VENV)/.ready-test ## the checks that run nothing: style, types, layers, our own rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tools.lint
+
+format: $(VENV)/.ready-test ## rewrite the code in the house's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.ready-test ## write the reference pages that follow from the code
+	$(BIN)/python -m tools.commands
+	$(BIN)/python -m tools.tables
+
+bench: $(VENV)/.ready-test ## measure beside plain baselines (SCALE=small or full), into build/bench.json
+	$(BIN)/python -m bench --scale $(SCALE)
+
+soak: $(VENV)/.ready-test ## long simulations
+	$(BIN)/python -m pytest -m soak
+
+pin: ## resolve the requirements again (needs uv; UPGRADE=--upgrade for newer versions)
+	$(COMPILE) --all-extras --group build --group test pyproject.toml -o requirements/test.txt
+	$(COMPILE) -c requirements/test.txt --no-annotate pyproject.toml -o requirements/base.txt
+	$(COMPILE) -c requirements/test.txt --no-annotate --group build -o requirements/build.txt
+
+clean: ## remove what the commands made, but not .venv
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A stamp lies in .venv, so that removing .venv is a fresh start; a second run installs nothing.
+
+$(VENV)/.created:
+	@test -n "$(PYTHON)" || { echo "pacte needs Python 3.11 or later with its venv module (on Debian: python3-venv)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.ready-demo: $(VENV)/.created requirements/base.txt requirements/build.txt pyproject.toml
+	@echo 'installing what pacte needs into $(VENV), once (about a minute)'
+	$(PIP) install -q --require-hashes -r requirements/base.txt
+	$(PIP) install -q --require-hashes -r requirements/build.txt
+	$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.created requirements/test.txt pyproject.toml
+	@echo 'installing what pacte and its tests need into $(VENV), once (about a minute)'
+	$(PIP) install -q --require-hashes -r requirements/test.txt
+	$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.ready-demo

@@ -1,0 +1,1 @@
+"""Measurements beside plain baselines: `python -m bench`, or `make bench`."""

@@ -1,0 +1,90 @@
+"""Ask about one person: may we, why, and what would we have answered then."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from pacte.app.choose import subject_of
+from pacte.app.house import House
+from pacte.gate import one, use
+from pacte.gate import replay as replaying
+from pacte.gate.permit import Permit
+from pacte.gate.replay import Answers, Replay
+from pacte.gate.values import Decision, Question
+from pacte.kernel.errors import NotFound
+from pacte.kernel.ids import SubjectId, UseId
+from pacte.kernel.instant import Instant
+from pacte.ledger import log
+
+ACCOUNTABILITY = "house:accountability"
+
+
+def may(
+    house: House, person: str, purpose: str, *, fields: tuple[str, ...] = (), channel: str = "", recipient: str = ""
+) -> Decision:
+    """Whether this person's fields may be used now. Answers, and releases nothing."""
+    with house.reading() as conn:
+        subject = subject_of(house, conn, person)
+        question = Question(purpose, house.present(conn), log.head(conn).size, fields, channel, recipient)
+        return one.may(conn, subject, question)
+
+
+def permit(
+    house: House,
+    person: str,
+    purpose: str,
+    *,
+    fields: tuple[str, ...] = (),
+    channel: str = "",
+    recipient: str = "",
+    by: str = "cli",
+) -> Permit | Decision:
+    """Ask, record the use, and only then hand out the permit for one person; a refusal gives the `Decision`."""
+    with house.writing() as conn:
+        act = house.act(conn, by)
+        subject = _known(house, conn, person)
+        question = Question(purpose, act.present, log.head(conn).size, fields, channel, recipient)
+        answer = use.permit_one(conn, subject, question, act)
+    return answer
+
+
+def explain(
+    house: House,
+    person: str,
+    purpose: str,
+    *,
+    at: Instant | None = None,
+    channel: str = "",
+    recipient: str = "",
+    by: str = "cli",
+) -> Answers:
+    """The two answers about one person at an instant (now by default). Looking is recorded as an entry of its own."""
+    with house.writing() as conn:
+        subject = _known(house, conn, person)
+        _look(house, conn, subject, "explain", by)
+        as_of = house.present(conn) if at is None else at
+        known = log.head(conn).size if at is None else replaying.known_at(conn, at)
+        answers = replaying.at(conn, subject, Question(purpose, as_of, known, channel=channel, recipient=recipient))
+    return answers
+
+
+def replay(house: House, use_id: str, person: str, by: str = "cli") -> Replay:
+    """A recorded use taken again for one person. Looking is recorded."""
+    with house.writing() as conn:
+        subject = _known(house, conn, person)
+        _look(house, conn, subject, "replay", by)
+        again = replaying.replay(conn, UseId(use_id), subject)
+    return again
+
+
+def _look(house: House, conn: Connection, subject: SubjectId, reason: str, by: str) -> None:
+    """Record the look before anything is seen; where the evidence has ended there is nothing left to look at."""
+    if not replaying.evidence_ended(conn, subject):
+        use.look(conn, subject, ACCOUNTABILITY, reason, house.clock(), house.signer, by)
+
+
+def _known(house: House, conn: Connection, person: str) -> SubjectId:
+    subject = subject_of(house, conn, person)
+    if subject is None or not log.of_subject(conn, subject):
+        raise NotFound("nobody with that identifier is known here; an erased person is found by their subject id")
+    return subject

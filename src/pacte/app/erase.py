@@ -1,0 +1,204 @@
+"""Erase one person: restrict first, remove everywhere, shred the data key last, record each end.
+
+Every step may be repeated: an erasure cut short is finished by asking for it again. What stays is named: commitments in
+the ledger, and the sealed facts until the declared end of the evidence (GDPR Art. 17(3)(e)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pacte.app.choose import published, subject_of
+from pacte.app.house import QUARANTINE, House
+from pacte.consent import state
+from pacte.gate import rules as stored
+from pacte.gate import use
+from pacte.intake import load as intake
+from pacte.intake import quarantine
+from pacte.kernel import db
+from pacte.kernel.canonical import Json, digest
+from pacte.kernel.errors import NotFound
+from pacte.kernel.ids import SubjectId
+from pacte.kernel.instant import Instant
+from pacte.lake import numbers, segments
+from pacte.lake.holdings import rows_of
+from pacte.ledger import log, queries
+from pacte.policy.model import Evidence, PolicyFile
+from pacte.vault import index as vault_index
+from pacte.vault import sealed, suppression
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was erased, what is kept and until when. `index` is the ledger entry that says so."""
+
+    subject: SubjectId
+    index: int
+    at: Instant
+    counts: dict[str, int]
+    evidence_until: Instant
+    suppressed_until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an erasure would remove: rows per place. Nothing is changed by making one."""
+
+    subject: SubjectId
+    counts: dict[str, int]
+    evidence_until: Instant
+
+
+def plan(house: House, person: str) -> Plan:
+    """Say what erasing this person would remove, and how long the evidence would stay."""
+    now = house.clock()
+    with house.reading() as conn:
+        subject = _subject(house, conn, person)
+        counts = _holdings(house, conn, subject)
+        return Plan(subject, counts, published(conn).document.evidence.keep.after(now))
+
+
+def erase(house: House, person: str, by: str = "cli") -> Certificate:
+    """Erase one person from the house; raises `NotFound` for somebody unknown. Asking twice gives the same end."""
+    with house.writing() as conn:
+        now = house.present(conn)
+        subject = _subject(house, conn, person)
+        document = published(conn).document
+        done = _done(conn, subject)
+        if done is None:
+            counts = _begin(house, conn, subject, now, by)
+            # In the same commit: from here on a load knows the person by this list only, and enters nothing.
+            suppression.remember(conn, house.keys, subject, "erased", document.suppression.keep.after(now))
+    certificate = _carry_out(house, subject, counts, document, now, by) if done is None else done
+    if document.evidence.shred_with_data:
+        end_evidence(house, now, by)
+    return certificate
+
+
+def end_evidence(house: House, now: Instant | None = None, by: str = "cli") -> list[SubjectId]:
+    """Shred the evidence of every erased person whose declared end has come; returns whose. Idempotent.
+
+    Suppressions that have ended go, too. Afterwards a replay answers `evidence expired`; proofs handed out before
+    still verify.
+    """
+    now = house.clock() if now is None else now
+    with house.reading() as conn:
+        due = [subject for subject, until in queries.evidence_ends(conn) if until <= now]
+    for subject in due:
+        house.keys.shred(subject, "evidence", now)
+        with house.writing() as conn:
+            _step(house, conn, subject, "evidence_ended", now, by)
+            number = numbers.numbers(conn, [subject]).get(subject)
+            if number is not None:
+                state.forget(conn, [number])
+                segments.rewrite_without(conn, house.lake, [number], "evidence", derived=True)
+                numbers.release(conn, [number])
+            bodies = [index for index, entry in log.of_subject(conn, subject) if entry and entry["kind"] != "erasure"]
+            log.redact(conn, bodies)
+        # Crash point `evidence-redacted`: files of the lake that the manifest no longer names may still lie there.
+        with db.write(house.engine) as conn:
+            segments.garbage(conn, house.lake)
+        db.truncate_wal(house.engine)
+    with db.write(house.engine) as conn:
+        suppression.purge(conn, now)
+        use.end_sets(conn, now)
+    return due
+
+
+def _carry_out(
+    house: House, subject: SubjectId, counts: dict[str, int], document: PolicyFile, now: Instant, by: str
+) -> Certificate:
+    # Crash point `restricted`: the person is already out of every use; asking again goes on from here.
+    until = document.suppression.keep.after(now)
+    with house.writing() as conn:
+        suppression.remember(conn, house.keys, subject, "erased", until)
+        segments.rewrite_without(conn, house.lake, numbers.numbers(conn, [subject]).values(), "erasure")
+        intake.forget(conn, subject)
+        sealed.empty(conn, subject)
+        fingerprints = vault_index.blinds_of(conn, subject)
+    # Crash point `rows-gone`: rows are gone and old segments unlisted; the data key stands until the next step, and the
+    # index until the last, so that the person can still be named to finish the erasure.
+    with db.write(house.engine) as conn:
+        segments.garbage(conn, house.lake)
+    quarantine.forget(house.path / QUARANTINE, fingerprints)
+    db.truncate_wal(house.engine)
+    house.keys.shred(subject, "data", now)
+    # Crash point `shredded`: nothing can be read any more; what is missing is the record of it.
+    return _conclude(house, subject, counts, document, now, until, by)
+
+
+def _conclude(
+    house: House,
+    subject: SubjectId,
+    counts: dict[str, int],
+    document: PolicyFile,
+    now: Instant,
+    until: Instant,
+    by: str,
+) -> Certificate:
+    with house.writing() as conn:
+        evidence_until = _evidence_until(conn, subject, document.evidence, now)
+        certificate: dict[str, Json] = {
+            "subject": subject,
+            "counts": dict(counts),
+            "evidence_until": evidence_until,
+            "suppressed_until": until,
+        }
+        sealed.erase(conn, subject)
+        details = {name: value for name, value in certificate.items() if name != "subject"}
+        details |= {"certificate": digest(certificate)}
+        index = _step(house, conn, subject, "done", now, by, **details)
+    db.truncate_wal(house.engine)
+    return Certificate(subject, index, now, counts, evidence_until, until)
+
+
+def _evidence_until(conn: Connection, subject: SubjectId, evidence: Evidence, now: Instant) -> Instant:
+    """The declared end of the evidence: counted from the last use that had the person, or from the erasure."""
+    if evidence.shred_with_data:
+        return now
+    if evidence.event == "erasure":
+        return evidence.keep.after(now)
+    uses = (entry for _, entry in log.of_kind(conn, "use"))
+    had = [Instant(int(str(e["at"]))) for e in uses if use.was_in(conn, e, subject)]
+    return evidence.keep.after(max(had, default=now))
+
+
+def _subject(house: House, conn: Connection, person: str) -> SubjectId:
+    subject = subject_of(house, conn, person)
+    if subject is None or not log.of_subject(conn, subject):
+        raise NotFound("nobody with that identifier is known here; perhaps they are erased already")
+    return subject
+
+
+def _holdings(house: House, conn: Connection, subject: SubjectId) -> dict[str, int]:
+    found = numbers.numbers(conn, [subject]).get(subject)
+    counts = {f"vault:{group}": rows for group, rows in sealed.held(conn, subject).items()}
+    if found is not None:
+        counts |= {f"lake:{name}": rows for name, rows in rows_of(conn, house.lake, found).items()}
+    return {place: rows for place, rows in counts.items() if rows}
+
+
+def _begin(house: House, conn: Connection, subject: SubjectId, now: Instant, by: str) -> dict[str, int]:
+    """Restrict the person, unless an erasure cut short has done so; answers what was held when it began."""
+    for _, entry in queries.about(conn, subject):
+        if entry["kind"] == "erasure" and entry["step"] == "restricted":
+            return dict(entry["counts"])
+    counts = _holdings(house, conn, subject)
+    _step(house, conn, subject, "restricted", now, by, counts=counts)
+    return counts
+
+
+def _step(house: House, conn: Connection, subject: SubjectId, step: str, now: Instant, by: str, **details: Any) -> int:
+    entry = {"kind": "erasure", "subject": subject, "step": step, "effective": now, "by": by, **stored.role(conn)}
+    return house.record(conn, [entry | details], house.clock())[0]
+
+
+def _done(conn: Connection, subject: SubjectId) -> Certificate | None:
+    for index, entry in reversed(queries.about(conn, subject)):
+        if entry["kind"] == "erasure" and entry["step"] == "done":
+            ends = Instant(entry["evidence_until"]), Instant(entry["suppressed_until"])
+            return Certificate(subject, index, Instant(entry["effective"]), entry["counts"], *ends)
+    return None

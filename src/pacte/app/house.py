@@ -1,0 +1,313 @@
+"""A house: one company's data, promises and proofs in one directory, and the doors to them.
+
+>>> import pacte
+>>> house = pacte.open_house("shop")          # doctest: +SKIP
+>>> use = house.declare("newsletter", channel="email")  # doctest: +SKIP
+>>> use.table().to_pandas()                   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError
+
+from pacte.app import settings as configuration
+from pacte.app.trust import refuse_untrusted
+from pacte.consent import state
+from pacte.gate import rules as stored
+from pacte.gate.use import Act
+from pacte.kernel import db
+from pacte.kernel.errors import BadInput, NotFound, PacteError, Unsafe
+from pacte.kernel.instant import DAY, Instant
+from pacte.kernel.instant import now as system_clock
+from pacte.keys.service import FileKeyService, KeyService, PassphraseKeyService
+from pacte.keys.store import KeyStore, open_keystore
+from pacte.ledger import anchors, log
+from pacte.ledger.note import NoteSigner, check_name
+from pacte.policy.compile import Compiled, compile_policy
+from pacte.policy.document import load_policy
+from pacte.vault.evidence import opener
+
+if TYPE_CHECKING:
+    from pacte.app.choose import Recorded
+    from pacte.app.erase import Certificate
+    from pacte.app.publish import Published
+    from pacte.app.uses import Use
+    from pacte.gate.values import Decision
+    from pacte.intake.load import LoadReport
+
+RECORDS, LAKE, KEYS, ANCHORS, QUARANTINE = "records.db", "lake", "keys", "anchors.log", "quarantine"
+POLICY, MAPPING = "policy.yaml", "mapping.yaml"
+
+BEHIND = DAY
+"""How far the clock may stand before the ledger's last entry while data are used, in microseconds."""
+
+
+@dataclass(frozen=True)
+class House:
+    """An open house. Verbs of the rooms take it; it holds no legal state of its own.
+
+    `clock` gives the present instant; tests and the demo pass their own.
+    """
+
+    path: Path
+    settings: configuration.Settings
+    engine: Engine
+    keys: KeyStore
+    signer: NoteSigner
+    clock: Callable[[], Instant] = system_clock
+
+    @property
+    def lake(self) -> Path:
+        """The directory of the lake's segments."""
+        return self.path / LAKE
+
+    @property
+    def anchor_file(self) -> Path:
+        """The file outside the database that remembers every checkpoint."""
+        return self.path / ANCHORS
+
+    @property
+    def vkey(self) -> str:
+        """The public key of this house's log, as a C2SP verifier key; publish it."""
+        return self.signer.vkey
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent snapshot of the records."""
+        with db.read(self.engine) as conn:
+            yield conn
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction; when it commits, its checkpoint is also written to the anchor file.
+
+        Crash point `after-commit-before-anchor`: the anchor file is then one checkpoint behind, which is no rollback.
+        """
+        with db.write(self.engine) as conn:
+            before = log.head(conn).size
+            yield conn
+            after = log.head(conn)
+        if after.size != before:
+            _anchor(self.anchor_file, after)
+
+    def present(self, conn: Connection) -> Instant:
+        """The instant that decisions and choices are about: the clock, but never before the ledger's last entry.
+
+        A clock that went back must not make a withdrawal of five minutes ago lie in the future.
+        """
+        return Instant(max(self.clock(), log.head(conn).time))
+
+    def act(self, conn: Connection, by: str) -> Act:
+        """Who uses data now, by a clock that can be trusted; raises `Unsafe` when the clock is far behind the ledger.
+
+        After a jump of the clock into the future and back, ages and ends would be counted from a day that has not
+        come. Choices, stops and erasures go on; uses wait until the clock has caught up.
+        """
+        clock, last = self.clock(), log.head(conn).time
+        if last - clock > BEHIND:
+            raise Unsafe(
+                f"the clock stands {(last - clock) // DAY} days before the ledger's last entry: it is wrong now, or "
+                "was wrong then; no data are used until it has caught up"
+            )
+        return Act(by, self.signer, clock, Instant(max(clock, last)))
+
+    def record(self, conn: Connection, entries: Sequence[Mapping[str, Any]], now: Instant) -> range:
+        """Append entries and derive from them all that follows; returns their ledger indices."""
+        result = log.append(conn, entries, now, self.signer)
+        recorded = [{**entry, "v": 1, "at": result.at} for entry in entries]
+        derive(conn, list(zip(result.indices, recorded, strict=True)), self.keys)
+        return result.indices
+
+    def policy(self) -> Compiled:
+        """The policy file of this house, compiled; it binds nothing before it is published."""
+        return compile_policy(load_policy(self.path / POLICY))
+
+    def publish(self, by: str = "python") -> Published:
+        """Put `policy.yaml` in force; see `app.publish`."""
+        from pacte.app.publish import publish
+
+        return publish(self, by)
+
+    def load(self, path: str | Path, source: str = "") -> LoadReport:
+        """Load a file as `mapping.yaml` describes it; see `app.loading`."""
+        from pacte.app.loading import load
+
+        return load(self, Path(path), source)
+
+    def choose(self, person: str, purpose: str, act: str, **details: Any) -> Recorded:
+        """Record what a person says; see `app.choose`."""
+        from pacte.app.choose import choose
+
+        return choose(self, person, purpose, act, **details)
+
+    def may(self, person: str, purpose: str, **details: Any) -> Decision:
+        """Ask about one person; answers and releases nothing. See `app.ask.may`."""
+        from pacte.app.ask import may
+
+        return may(self, person, purpose, **details)
+
+    def declare(self, purpose: str, **details: Any) -> Use:
+        """Declare a use and get what it permits; see `app.uses.declare`."""
+        from pacte.app.uses import declare
+
+        return declare(self, purpose, **details)
+
+    def erase(self, person: str, by: str = "python") -> Certificate:
+        """Erase one person; see `app.erase`."""
+        from pacte.app.erase import erase
+
+        return erase(self, person, by)
+
+    def check(self) -> list[str]:
+        """Check the whole house; an empty list when all is well. See `app.doctor.check`."""
+        from pacte.app.doctor import check
+
+        return check(self)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.engine.dispose()
+        self.keys.close()
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def derive(conn: Connection, entries: Sequence[tuple[int, Mapping[str, Any]]], keys: KeyStore) -> None:
+    """Derive the rooms' states from ledger entries: choices and facts, policies and stops."""
+    state.apply(conn, entries, opener(keys))
+    stored.apply(conn, entries)
+
+
+def _anchor(path: Path, state: log.Head) -> None:
+    try:
+        anchors.append(path, state)
+    except OSError:
+        raise Unsafe(
+            f"recorded as entry {state.size - 1}, but `{path.name}` cannot be written; make room or mend its "
+            "permissions: until then a rewritten ledger goes unnoticed"
+        ) from None
+
+
+def create(
+    path: Path,
+    *,
+    lang: str = "en",
+    origin: str = "",
+    clock: Callable[[], Instant] = system_clock,
+    passphrase: str | None = None,
+) -> House:
+    """Make an empty house in a new or empty directory; raises `BadInput` where a house stands already.
+
+    `origin` names its log for ever (a domain of the company and a path); without one an example name is drawn.
+    """
+    if (path / RECORDS).exists():
+        raise BadInput("a house stands here already; open it, or choose another directory")
+    cut_short = (path / KEYS / "keys.db").exists()  # an earlier attempt that never came to its records
+    identity = secrets.token_hex(8)
+    origin = check_name(origin or f"pacte.example/house/{identity}")
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    for name in (LAKE, QUARANTINE):
+        (path / name).mkdir(mode=0o700, exist_ok=True)
+    configuration.write_defaults(path, origin, lang)
+    if passphrase is not None:
+        _use_passphrase(path)
+    settings = configuration.load_settings(path)
+    service = _service(path, settings, passphrase, clock(), create=not cut_short)
+    keys = open_keystore(path / KEYS, service, create=not cut_short)
+    signer = NoteSigner(keys.house_key("log-signing"), settings.origin)
+    _found(path, signer, identity, clock())
+    # Crash point `founded-not-anchored`: the house stands; its first commit writes the first anchor.
+    house = House(path, settings, db.open_sqlite(path / RECORDS), keys, signer, clock)
+    with house.reading() as conn:
+        _anchor(house.anchor_file, log.head(conn))
+    return house
+
+
+def _found(path: Path, signer: NoteSigner, identity: str, now: Instant) -> None:
+    """Write the records beside their place and move them there whole, so that half a house never stands."""
+    beside = path / f"{RECORDS}.new"
+    for part in path.glob(f"{RECORDS}.new*"):
+        part.unlink()
+    engine = db.open_sqlite(beside)
+    _know_every_table()
+    with db.write(engine) as conn:
+        db.metadata.create_all(conn)
+        log.create(conn, signer, house=identity, now=now)
+    db.truncate_wal(engine)
+    engine.dispose()
+    beside.rename(path / RECORDS)
+
+
+def open_house(
+    path: str | Path, *, clock: Callable[[], Instant] = system_clock, passphrase: str | None = None
+) -> House:
+    """Open a house; raises `NotFound` where there is none and `Unsafe` where it cannot be trusted.
+
+    A house whose ledger is older than its last anchor was restored from a backup: it does not know which people were
+    erased since, and refuses to serve.
+    """
+    path = Path(path)
+    if not (path / RECORDS).exists():
+        raise NotFound("no house stands here; make one with `pacte init`")
+    settings = configuration.load_settings(path)
+    keys = open_keystore(path / KEYS, _service(path, settings, passphrase, clock(), create=False), create=False)
+    if (path / RECORDS).stat().st_mode & 0o077:
+        keys.close()
+        raise Unsafe(f"`{RECORDS}` is open to other users; run `chmod 600` on it")
+    engine = db.open_sqlite(path / RECORDS)
+    try:
+        signer = NoteSigner(keys.house_key("log-signing"), settings.origin)
+        house = House(path, settings, engine, keys, signer, clock)
+        with house.reading() as conn:
+            refuse_untrusted(conn, keys, house.vkey, house.anchor_file)
+        keys.finish_pending()
+    except DatabaseError:
+        engine.dispose()
+        keys.close()
+        raise Unsafe(f"`{RECORDS}` is damaged or is not a house's; put back your newest copy of it") from None
+    except PacteError:
+        engine.dispose()
+        keys.close()
+        raise
+    return house
+
+
+def _know_every_table() -> None:
+    # Each room defines its tables when it is read; a new house needs all of them, also those no verb has used yet.
+    import pacte.intake.load
+    import pacte.lake.segments
+    import pacte.vault.sealed  # noqa: F401 # read for its tables
+
+
+def _service(
+    path: Path, settings: configuration.Settings, passphrase: str | None, now: Instant, *, create: bool
+) -> KeyService:
+    directory = path / KEYS
+    target = directory / "kek.json"
+    if create:
+        directory.mkdir(mode=0o700, exist_ok=True)
+    if settings.keys.service == "file":
+        return FileKeyService.create(target, now) if create else FileKeyService(target)
+    if settings.keys.service == "passphrase":
+        words = passphrase if passphrase is not None else configuration.secret(settings.keys.passphrase)
+        return PassphraseKeyService.create(target, words, now) if create else PassphraseKeyService(target, words)
+    raise BadInput(f"{configuration.FILE}: `keys.service` must be `file` or `passphrase`")
+
+
+def _use_passphrase(path: Path) -> None:
+    target = path / configuration.FILE
+    words = target.read_text(encoding="utf-8").replace('service = "file" ', 'service = "passphrase" ')
+    target.write_text(words.replace("# passphrase =", "passphrase ="), encoding="utf-8")

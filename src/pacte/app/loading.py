@@ -1,0 +1,65 @@
+"""Bring files in: lend intake the house's records, keys and lake, and give back what it set aside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pacte.app.choose import published
+from pacte.app.house import MAPPING, QUARANTINE, House
+from pacte.consent import snapshot
+from pacte.intake.load import LoadReport, Stores, load_file
+from pacte.intake.mapping import load_mapping
+from pacte.intake.quarantine import expire, open_quarantine
+from pacte.kernel.errors import BadInput
+from pacte.kernel.files import make_private
+from pacte.lake import segments
+
+
+def load(
+    house: House, path: Path, source: str = "", progress: Callable[[int, int], None] | None = None, by: str = "import"
+) -> LoadReport:
+    """Load one file under the policy in force; raises `BadInput` for a file that no source of the mapping describes."""
+    with house.reading() as conn:
+        policy, now = published(conn).document, house.present(conn)
+    stores = Stores(
+        writing=house.writing,
+        keys=house.keys,
+        lake=house.lake,
+        quarantine=house.path / QUARANTINE,
+        policy=policy,
+        mapping=load_mapping(house.path / MAPPING, policy),
+        signer=house.signer,
+        region=house.settings.region,
+    )
+    expire(stores.quarantine, house.keys, now)
+    report = load_file(stores, path, now=now, clock=house.clock(), source=source, by=by, progress=progress)
+    if report.accepted:
+        _fold(house)
+    return report
+
+
+def _fold(house: House) -> None:
+    """Write the columnar base of the facts anew when enough has changed, then unlink the old one."""
+    with house.writing() as conn:
+        if not snapshot.worth_writing(conn):
+            return
+        snapshot.write(conn, house.lake)
+    with house.writing() as conn:
+        segments.garbage(conn, house.lake)
+
+
+def rejected_rows(house: House, load_id: str, output: Path) -> int:
+    """Write the rows that a load set aside as JSON lines, readable by their owner only; returns how many."""
+    if not load_id.replace("-", "").isalnum():
+        raise BadInput("not the identifier of a load; expected the one that `pacte load` printed")
+    count = 0
+    with make_private(output).open("w", encoding="utf-8") as out:
+        for row in open_quarantine(house.path / QUARANTINE / f"{load_id}.jsonl", house.keys):
+            content = row.row.reveal()
+            line = {"line": row.line, "column": row.column, "reason": row.reason}
+            line |= {"raw": content.decode("utf-8", "replace")} if isinstance(content, bytes) else {"row": content}
+            out.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+            count += 1
+    return count

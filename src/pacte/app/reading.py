@@ -1,0 +1,63 @@
+"""Read the ledger from the front doors: latest entries, its size, its checkpoint, its export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pacte.app.ask import ACCOUNTABILITY
+from pacte.app.choose import subject_of
+from pacte.app.house import House
+from pacte.gate import use
+from pacte.kernel.errors import NotFound
+from pacte.kernel.files import make_private
+from pacte.ledger import log
+from pacte.ledger.export import export as exporting
+
+
+def latest(house: House, last: int, person: str = "", by: str = "cli") -> list[tuple[int, dict[str, Any] | None]]:
+    """The last entries, oldest first, `None` where redacted, without whom they are about.
+
+    With `person` only theirs, as they were recorded, and the look is recorded first.
+    """
+    if not person:
+        with house.reading() as conn:
+            size = log.head(conn).size
+            return [
+                (index, entry and _nameless(entry)) for index, entry in log.entries(conn, max(0, size - last), size)
+            ]
+    with house.writing() as conn:
+        subject = subject_of(house, conn, person)
+        found = [] if subject is None else log.of_subject(conn, subject)
+        if subject is None or not found:
+            raise NotFound("nobody with that identifier is known here")
+        use.look(conn, subject, ACCOUNTABILITY, "ledger", house.clock(), house.signer, by)
+    return list(found[-last:])
+
+
+NAMING = ("subject", "commit", "sealed")
+"""Keys that lead to one person."""
+
+
+def _nameless(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without what leads to a person: who looks at the ledger in general looks at nobody."""
+    return {key: value for key, value in entry.items() if key not in NAMING}
+
+
+def size(house: House) -> int:
+    """How many entries the ledger holds."""
+    with house.reading() as conn:
+        return log.head(conn).size
+
+
+def signed_checkpoint(house: House) -> str:
+    """The signed checkpoint of the ledger as it stands, in the C2SP form."""
+    with house.reading() as conn:
+        return log.head(conn).checkpoint
+
+
+def export(house: House, output: Path) -> int:
+    """Write the whole ledger to a file readable by its owner only; returns how many entries."""
+    with house.reading() as conn, make_private(output).open("wb") as out:
+        return exporting(conn, out)

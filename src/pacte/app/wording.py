@@ -1,0 +1,109 @@
+"""Ledger entries and facts in plain words, for screens and for the exhibit; no personal value, no digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from babel import Locale
+
+from pacte.kernel.i18n import catalogue, counted, day, moment, text
+
+A_MINUTE = 60_000_000
+"""Entries of one batch share their time: what took effect less than a minute earlier took effect then."""
+
+
+def describe(entry: Mapping[str, Any], lang: str) -> str:
+    """One ledger entry in words, with the moment it takes effect where that is another one."""
+    words = what(entry, lang)
+    other = takes_effect(entry)
+    return words if other is None else f"{words} {text('app', 'effective', lang, moment=moment(other, lang))}"
+
+
+def takes_effect(entry: Mapping[str, Any]) -> int | None:
+    """When an entry takes effect, if that is not when it was recorded."""
+    effective: int | None = entry.get("effective")
+    return None if effective is None or abs(effective - entry["at"]) <= A_MINUTE else effective
+
+
+def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None = None) -> str:
+    """What one ledger entry says; `titles` are the purposes' names in `lang` where they are known."""
+    kind = entry["kind"]
+    key = f"entry.{kind}"
+    values: dict[str, str | int] = {name: value for name, value in entry.items() if isinstance(value, str)}
+    if kind in ("choice", "erasure"):
+        key += "." + entry["act" if kind == "choice" else "step"]
+    if kind in ("choice", "use"):
+        values["purpose"] = target(entry, lang, titles)
+    if kind == "choice":
+        voice = "guardian" if entry["voice"] == "guardian" else "person"
+        values |= {"who": text("app", f"who.{voice}", lang), "proof": _proof(entry, lang)}
+    if kind in ("stop", "stop_lifted"):
+        values["scope"] = purpose_name(entry["scope"], lang, titles)
+    if kind == "use" and entry["mode"] == "one":
+        key += "_one"
+    elif kind == "use":
+        values["people"] = people(entry["set"]["size"], lang)
+    if kind == "erasure" and "evidence_until" in entry:
+        values["until"] = day(entry["evidence_until"], lang)
+    return text("app", key, lang, **values)
+
+
+def target(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None = None) -> str:
+    """What a choice or a use is about: the purpose, by which channel, for which recipient."""
+    words = purpose_name(entry["purpose"], lang, titles)
+    if channel := entry.get("channel"):
+        key = f"channel.{channel}"
+        words += " " + (text("app", key, lang) if key in catalogue("app") else text("app", "by", lang, channel=channel))
+    if recipient := entry.get("recipient"):
+        words += " " + text("app", "to", lang, recipient=recipient)
+    return words
+
+
+def purpose_name(purpose: str, lang: str, titles: Mapping[str, str] | None = None) -> str:
+    """A purpose as a sentence names it: its title where known, else its identifier."""
+    if purpose == "*":
+        return text("app", "every_purpose", lang)
+    return text("app", "purpose", lang, purpose=(titles or {}).get(purpose, purpose))
+
+
+def people(count: int, lang: str) -> str:
+    """A number of people."""
+    return counted("app", "people", lang, count)
+
+
+def facts(opened: Mapping[str, Any], lang: str) -> list[str]:
+    """The facts of one opened `fact` entry in words, one each; `minor until …` says already that they were a minor."""
+    told = {
+        name: value
+        for name, value in opened.items()
+        if (name, value) != ("age", "minor") or "minor_until" not in opened
+    }
+    return [_fact(name, value, lang) for name, value in sorted(told.items())]
+
+
+def _fact(name: str, value: str | int | list[str], lang: str) -> str:
+    known = catalogue("app")
+    if isinstance(value, list):
+        shown = ", ".join(value)
+    elif isinstance(value, int):
+        shown = day(value, lang)
+    elif name == "guardian":
+        shown = f"{value[:8]}…"
+    else:
+        key = f"fact_value.{value}"
+        shown = text("app", key, lang) if key in known else country(value, lang)
+    key = f"fact.{name}"
+    return text("app", key, lang, value=shown) if key in known else f"{name} {shown}"
+
+
+def country(code: str, lang: str) -> str:
+    """The name of a country (ISO 3166); anything else stays as it is."""
+    return str(Locale(lang).territories.get(code, code))
+
+
+def _proof(entry: Mapping[str, Any], lang: str) -> str:
+    words = text("app", f"grade.{entry['grade']}", lang)
+    if "expires" not in entry:
+        return words
+    return f"{words}, {text('app', 'until', lang, day=day(entry['expires'], lang))}"

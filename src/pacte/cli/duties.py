@@ -1,0 +1,161 @@
+"""`erase`, `stop`, `doctor`, `demo`: what a company owes, and what it should know about its installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pacte.cli.output import (
+    HERE,
+    ByOption,
+    HouseOption,
+    JsonOption,
+    LangOption,
+    code,
+    counted,
+    language,
+    opened,
+    person_named,
+    place_name,
+    say,
+    tell,
+    words,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command("erase", short_help="Erase one person.")(erase)
+    app.command("stop", short_help="Stop a purpose with effect at once, or lift the stop.")(stop)
+    app.command("doctor", short_help="Say what is unsafe, damaged or unfinished.")(doctor)
+    app.command("demo", short_help="See it all on a fictional retailer.")(demo)
+
+
+def erase(
+    person: Annotated[
+        str, typer.Argument(metavar="PERSON", help="Subject id, or key:…, email:…, phone:….", show_default=False)
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+    end_evidence: Annotated[
+        bool, typer.Option("--end-evidence", help="Destroy the evidence of erased people whose declared end has come.")
+    ] = False,
+    house: HouseOption = HERE,
+    by: ByOption = "cli",
+    lang: LangOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Erase one person: rows, sealed values, data key. What was recorded keeps verifying."""
+    from pacte.app import erase as erasing
+    from pacte.kernel.errors import BadInput
+    from pacte.kernel.i18n import day
+
+    tongue, by = language(lang, house), code("--by", by)
+    with opened(house) as home:
+        if end_evidence:
+            ended = erasing.end_evidence(home, by=by)
+            say({"ended": ended}, as_json, lambda: tell(counted("erase.ended", tongue, len(ended))))
+            return
+        if not person:
+            raise BadInput("say whom to erase, or use `--end-evidence`")
+        plan = erasing.plan(home, person_named(person))
+        if dry_run:
+            would = {"subject": plan.subject, "would_erase": plan.counts, "evidence_until": plan.evidence_until}
+            say(would, as_json, lambda: _show_plan(plan.counts, tongue))
+            return
+        if not yes:
+            if as_json:
+                raise BadInput("an erasure is for good; with `--json`, confirm it with `--yes`")
+            _show_plan(plan.counts, tongue)
+            if not _confirmed(tongue):
+                tell(words("erase.nothing", tongue))
+                raise typer.Exit(1)
+        done = erasing.erase(home, person, by)
+    data = {
+        "subject": done.subject,
+        "entry": done.index,
+        "counts": done.counts,
+        "evidence_until": done.evidence_until,
+        "suppressed_until": done.suppressed_until,
+    }
+    until = day(done.evidence_until, tongue)
+    text = words("erase.done", tongue, entry=str(done.index), subject=done.subject, until=until)
+    say(data, as_json, lambda: tell(text))
+
+
+def stop(
+    scope: Annotated[str, typer.Argument(metavar="PURPOSE", help="Purpose to stop; '*' for everything.")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="CODE", help="Short code: committee, incident-12…")
+    ] = "unspecified",
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the stop.")] = False,
+    house: HouseOption = HERE,
+    by: ByOption = "dpo",
+    lang: LangOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a purpose with effect at once, or lift the stop."""
+    from pacte.app.stop import stop as stopping
+
+    tongue = language(lang, house)
+    with opened(house) as home:
+        index = stopping(home, scope, code("--reason", reason), lift=lift, by=code("--by", by))
+    key = "stop.lifted" if lift else "stop.done"
+    shown = words("stop.everything", tongue) if scope == "*" else scope
+    say(
+        {"entry": index, "scope": scope, "stopped": not lift},
+        as_json,
+        lambda: tell(words(key, tongue, scope=shown, entry=str(index))),
+    )
+
+
+def doctor(house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOption = False) -> None:
+    """Say what is unsafe for production, damaged or unfinished. Exit code 0 when there is no error."""
+    from pacte.app.doctor import examine
+
+    tongue = language(lang, house)
+    with opened(house) as home:
+        findings = examine(home)
+    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
+
+    def show() -> None:
+        for finding in findings:
+            mark, color = marks[finding.level]
+            tell(words(f"doctor.{finding.code}", tongue, detail=finding.detail), mark=mark, color=color)
+
+    say([{"level": f.level, "code": f.code, "detail": f.detail} for f in findings], as_json, show)
+    raise typer.Exit(5 if any(f.level == "error" for f in findings) else 0)
+
+
+def demo(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where the demo's house is made; a fresh one by default.")
+    ] = None,
+    people: Annotated[
+        int, typer.Option("--people", metavar="N", min=200, max=1_000_000, help="How many customers to invent.")
+    ] = 50_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed invents the same customers.")] = 2026,
+    lang: LangOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """See it all on a fictional retailer: load, audience, withdrawal, erasure, proof, verification."""
+    from pacte.cli.demo import tell as tell_story
+
+    tell_story(directory, people, seed, language(lang), as_json)
+
+
+def _show_plan(counts: dict[str, int], lang: str) -> None:
+    tell(words("erase.would", lang))
+    for place, rows in counts.items():
+        tell(words("erase.place", lang, place=place_name(place, lang), rows=rows), indent=2)
+
+
+def _confirmed(lang: str) -> bool:
+    """Ask once more; anything but a clear yes, or nobody there to answer, is a no."""
+    try:
+        answer = input(words("erase.confirm", lang) + " ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in {"en": ("y", "yes"), "fr": ("o", "oui")}[lang]

@@ -1,0 +1,99 @@
+"""The facts of a whole population at (T, S), as DuckDB relations: the same facts as `facts_at`, one row per person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import duckdb
+from sqlalchemy import Connection
+
+from pacte.consent.snapshot import Snapshot, new_name
+from pacte.consent.sql import DEPTH, SPOKEN, TOLD, VISIBLE
+from pacte.kernel.instant import Instant
+
+_SAID = ("status", "since", "expires", "grade", "signal")
+_PERSON = ("place", "capacity", "age", "minor_until", "contract_since", "contract_until")
+
+
+def view_sql(
+    duck: duckdb.DuckDBPyConnection,
+    conn: Connection,
+    directory: Path,
+    purpose: str,
+    channel: str,
+    recipient: str,
+    t: Instant,
+    s: int,
+) -> str:
+    """Make a view with one row per person known at `s` and return its name.
+
+    Columns: `no`, then the fact names of `facts.UNKNOWN` with dots as underscores. `conn` is a read transaction; the
+    view holds what it saw, for as long as the base files exist.
+    """
+    asked: dict[str, int | str] = {"purpose": purpose, "channel": channel, "recipient": recipient, "t": t, "s": s}
+    snapshot = Snapshot(duck, conn, directory)
+    said = {"no": "no", "voice": "voice", "depth": DEPTH, **{name: name for name in _SAID}}
+    people = snapshot.rows("subject", {"no": "no"}, "known_from < :s", asked)
+    persons = snapshot.rows("person", {"no": "no", **{name: name for name in _PERSON}}, VISIBLE, asked)
+    holds = snapshot.rows("hold", {"no": "no", "status": "status"}, VISIBLE, asked)
+    spoken = snapshot.rows("choice", said, SPOKEN, asked)
+    name = new_name("population")
+    duck.execute(f"CREATE TEMP VIEW {name} AS {_joined(people, persons, holds, spoken)}")
+    return name
+
+
+def told_view(
+    duck: duckdb.DuckDBPyConnection,
+    conn: Connection,
+    directory: Path,
+    t: Instant,
+    s: int,
+    notices: Collection[str] | None = None,
+) -> str:
+    """Make a view (`no`, `notice`) of who had been told what by `t`, as known at `s`, and return its name.
+
+    With `notices`, only these digests: those that tell of the purpose in question.
+    """
+    named: dict[str, int | str] = {f"n{at}": notice for at, notice in enumerate(sorted(notices or ()))}
+    where = TOLD if notices is None else f"{TOLD} AND notice IN ({', '.join(f':{name}' for name in named) or 'NULL'})"
+    asked = {"t": t, "s": s, **named}
+    rows = Snapshot(duck, conn, directory).rows("told", {"no": "no", "notice": "notice"}, where, asked)
+    name = new_name("told")
+    duck.execute(f"CREATE TEMP VIEW {name} AS SELECT DISTINCT no, notice FROM ({rows})")
+    return name
+
+
+def _joined(people: str, persons: str, holds: str, spoken: str) -> str:
+    # The narrowest key that covers the question answers it; there is one such row per voice.
+    said = f"struct_pack({', '.join(f'{name} := {name}' for name in _SAID)})"
+    return f"""
+        WITH said AS (
+            SELECT no,
+                   arg_max({said}, depth) FILTER (WHERE voice = 'self') AS own,
+                   arg_max({said}, depth) FILTER (WHERE voice = 'guardian') AS guardian
+            FROM ({spoken}) GROUP BY no
+        )
+        SELECT people.no AS no,
+               CAST(1 AS BIGINT) AS person_known,
+               person.place AS person_place,
+               person.capacity AS person_capacity,
+               person.age AS person_age,
+               person.minor_until AS person_minor_until,
+               person.contract_since AS contract_since,
+               person.contract_until AS contract_until,
+               coalesce(said.own.status, 'none') AS choice_status,
+               said.own.since AS choice_since,
+               said.own.expires AS choice_expires,
+               coalesce(said.own.grade, 0) AS choice_grade,
+               coalesce(said.own.signal, '') AS choice_signal,
+               coalesce(said.guardian.status, 'none') AS guardian_status,
+               said.guardian.since AS guardian_since,
+               said.guardian.expires AS guardian_expires,
+               coalesce(said.guardian.grade, 0) AS guardian_grade,
+               coalesce(hold.status, 'none') AS hold_status
+        FROM ({people}) AS people
+        LEFT JOIN ({persons}) AS person ON person.no = people.no
+        LEFT JOIN said ON said.no = people.no
+        LEFT JOIN ({holds}) AS hold ON hold.no = people.no
+    """

@@ -1,0 +1,198 @@
+"""Release permitted rows: minimised, coarsened, pseudonymous, ordered by pseudonym.
+
+INVARIANT: rows leave for a `PermitSet` only, and only columns that its recorded use declares. Internal numbers never
+leave: the join happens here and drops them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from pacte.gate.permit import PermitSet
+from pacte.gate.population import decide_set
+from pacte.gate.use import declared
+from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound, Unsafe, named
+from pacte.kernel.instant import SECOND, Instant
+from pacte.keys.pseudonym import pseudonyms
+from pacte.keys.store import KeyStore
+from pacte.lake import numbers
+from pacte.lake.schema import schema_of
+from pacte.lake.source import identifier, open_lake
+from pacte.ledger import log, queries
+from pacte.policy.table import RuleTable
+
+Dataset: TypeAlias = Mapping[str, Any]
+"""A dataset as a rule table holds it."""
+
+FRESH = SECOND
+"""For how long a permit needs no second look when nothing was recorded since, in microseconds."""
+
+EPOCH = 1
+"""Which key of a pseudonym domain is in use; a new epoch gives everybody a new pseudonym."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where rows come from: the records, the lake's directory, the keys of the pseudonym domains."""
+
+    conn: Connection
+    lake: Path
+    keys: KeyStore
+
+
+def release(source: Source, permits: PermitSet, now: Instant, columns: Sequence[str] = ()) -> pa.Table:
+    """The rows of a permitted population: `pseudonym`, then one column per `dataset.field` asked for.
+
+    Values are rounded by the rules in force now. Raises `Denied` for a permit that has expired or that another house
+    gave, `Conflict` while the lake is rewritten.
+    """
+    permits.check(now)
+    _refuse_foreign(source.conn, permits)
+    table, held = still_permitted(source, permits, now)
+    wanted = list(columns) or releasable(table, permits.fields)
+    _refuse(table, permits, wanted)
+    names = _pseudonyms(source, permits, held)
+    query = _query(table, wanted, frozenset(table.purposes[permits.purpose].exact))
+    schemas = {
+        name: schema_of({field: spec["type"] for field, spec in dataset["fields"].items() if "identity" not in spec})
+        for name, dataset in _datasets(table).items()
+    }
+    try:
+        with open_lake(source.conn, source.lake, schemas) as duck:
+            duck.register("permitted", names)
+            return duck.sql(query).to_arrow_table()
+    except duckdb.IOException:
+        raise Conflict("a file of the lake went away while it was read (an erasure, a load); ask again") from None
+    except duckdb.Error:
+        # The engine's message is kept out: it repeats values.
+        raise Unsafe("the lake holds values that are not of their declared types; run `pacte ledger check`") from None
+
+
+def _refuse_foreign(conn: Connection, permits: PermitSet) -> None:
+    """Internal numbers mean other people elsewhere: a permit opens the house that recorded its use, and no other."""
+    try:
+        index, entry = queries.use(conn, permits.record.use)
+    except NotFound:
+        index, entry = -1, {}
+    if index != permits.index or entry["set"]["root"] != permits.record.root:
+        raise Denied("foreign_permit", "this permit was given by another house; declare the use here")
+
+
+def releasable(table: RuleTable, fields: Iterable[str]) -> list[str]:
+    """Those of `fields` that fit a table with one row per person, in order: no identities, no single events."""
+    return sorted(name for name in fields if _obstacle(table, name) is None)
+
+
+def _datasets(table: RuleTable) -> dict[str, Any]:
+    return dict(table.datasets)
+
+
+def _obstacle(table: RuleTable, name: str) -> str | None:
+    dataset_name, _, field = name.partition(".")
+    dataset = _datasets(table)[dataset_name]
+    spec = dataset["fields"].get(field)
+    if spec is None:
+        return None
+    if "identity" in spec:
+        return "says who a person is; it stays sealed until the sending step asks for it, person by person"
+    if dataset["per"] == "event":
+        return "has many values per person; take one of the aggregates of its dataset"
+    return None
+
+
+def _refuse(table: RuleTable, permits: PermitSet, wanted: Sequence[str]) -> None:
+    declared = ", ".join(f"`{name}`" for name in releasable(table, permits.fields)) or "none"
+    for name in wanted:
+        if name not in permits.fields:
+            raise BadInput(f"purpose `{permits.purpose}` does not declare {named(name)}; it declares {declared}")
+        if (obstacle := _obstacle(table, name)) is not None:
+            raise BadInput(f"`{name}` {obstacle}; columns that may be taken: {declared}")
+
+
+def still_permitted(source: Source, permits: PermitSet, now: Instant) -> tuple[RuleTable, list[int]]:
+    """The rules in force, and those of the permitted whom they still permit: what happened since has effect.
+
+    Where nothing was recorded since that could change a decision, and the permit is fresh, nobody is asked again.
+    Raises `Denied` when the policy in force no longer declares the use.
+    """
+    head = log.head(source.conn)
+    question = replace(permits.record.question, as_of=Instant(max(now, head.time)), known=head.size)
+    _, table = declared(source.conn, question)
+    held: list[int] = permits.numbers.to_pylist()
+    if now - permits.issued < FRESH and not queries.changed_since(source.conn, permits.index + 1):
+        return table, held
+    permitted = set(decide_set(source.conn, source.lake, table, question).permitted.to_pylist())
+    return table, [number for number in held if number in permitted]
+
+
+def _pseudonyms(source: Source, permits: PermitSet, held: list[int]) -> pa.Table:
+    subjects = numbers.subjects(source.conn, held)
+    key = source.keys.house_key(f"pseudonym:{permits.domain}:{EPOCH}")
+    names = pseudonyms(key, b"".join(bytes.fromhex(subject) for subject in subjects.values())).hex()
+    return pa.table(
+        {
+            "_no": pa.array(list(subjects), pa.int64()),
+            "pseudonym": pa.array([names[i : i + 32] for i in range(0, len(names), 32)], pa.string()),
+        }
+    )
+
+
+def _query(table: RuleTable, wanted: Sequence[str], exact: frozenset[str]) -> str:
+    by_dataset: dict[str, list[str]] = {}
+    for name in wanted:
+        by_dataset.setdefault(name.partition(".")[0], []).append(name)
+    joins: list[str] = []
+    places: dict[str, int] = {}
+    for place, (dataset_name, names) in enumerate(sorted(by_dataset.items())):
+        dataset = _datasets(table)[dataset_name]
+        one = _one_row if dataset["per"] == "person" else _aggregates
+        joins.append(f"LEFT JOIN ({one(dataset_name, dataset, names, exact)}) d{place} USING (_no)")
+        places |= dict.fromkeys(names, place)
+    columns = "".join(f", d{places[name]}.{identifier(name)}" for name in wanted)
+    return f"SELECT p.pseudonym{columns} FROM permitted p {' '.join(joins)} ORDER BY p.pseudonym"
+
+
+def _one_row(name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str]) -> str:
+    """The newest row of each person."""
+    columns = []
+    for full in wanted:
+        spec = dataset["fields"][full.partition(".")[2]]
+        value = _value(dataset, full.partition(".")[2])
+        columns.append(f"{_coarse(value, None if full in exact else spec.get('coarse'))} AS {identifier(full)}")
+    return (
+        f"SELECT _no, {', '.join(columns)} FROM {identifier(name)} WHERE _no IS NOT NULL "
+        f"QUALIFY row_number() OVER (PARTITION BY _no ORDER BY _collected DESC) = 1"
+    )
+
+
+def _aggregates(name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str]) -> str:
+    columns = []
+    for full in wanted:
+        spec = dataset["aggregates"][full.partition(".")[2]]
+        value = f"{spec['take']}({_value(dataset, spec['field'])})" if "field" in spec else "count(*)"
+        columns.append(f"{_coarse(value, None if full in exact else spec.get('coarse'))} AS {identifier(full)}")
+    return f"SELECT _no, {', '.join(columns)} FROM {identifier(name)} WHERE _no IS NOT NULL GROUP BY _no"
+
+
+def _value(dataset: Dataset, field: str) -> str:
+    """A column as people read it: instants lie in the lake as microseconds."""
+    column = identifier(field)
+    return f"make_timestamp({column})" if dataset["fields"][field]["type"] == "instant" else column
+
+
+def _coarse(value: str, rounding: Mapping[str, Any] | None) -> str:
+    """`value` rounded as the rules say."""
+    if not rounding:
+        return value
+    if "unit" in rounding:
+        return f"CAST(date_trunc('{rounding['unit']}', {value}) AS DATE)"
+    if "step" in rounding:
+        return f"CAST(floor({value} / {rounding['step']}) * {rounding['step']} AS BIGINT)"
+    return f"left({value}, {rounding['prefix']})"

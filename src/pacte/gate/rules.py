@@ -1,0 +1,190 @@
+"""Which rules are in force: stored rule tables, the policy that names them, and stops.
+
+Rule tables are stored by digest and never recompiled, so that a decision can be taken again under the rules of its
+day. Everything here is derived from `policy`, `stop`, `stop_lifted` and `use` entries, and rebuilt from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Integer, LargeBinary, Row, String, Table, Text, insert, select
+
+from pacte.kernel.canonical import Json, canonical
+from pacte.kernel.db import metadata
+from pacte.kernel.errors import NotFound, Unsafe
+from pacte.kernel.instant import Instant
+from pacte.policy.table import RuleTable
+
+tables = Table("gate_rules", metadata, Column("digest", String(64), primary_key=True), Column("body", Text))
+
+policies = Table(
+    "gate_policy",
+    metadata,
+    Column("entry", Integer, primary_key=True),
+    Column("policy", String(64), nullable=False),
+    Column("rules", String(64), nullable=False),
+    Column("effective", Integer, nullable=False),
+)
+
+texts = Table("gate_policy_text", metadata, Column("digest", String(64), primary_key=True), Column("body", Text))
+
+notices_seen = Table(
+    "gate_notice", metadata, Column("digest", String(64), primary_key=True), Column("entry", Integer, nullable=False)
+)
+
+stops = Table(
+    "gate_stop",
+    metadata,
+    Column("entry", Integer, primary_key=True),
+    Column("scope", String, nullable=False),
+    Column("stopped", Integer, nullable=False),
+    Column("effective", Integer, nullable=False),
+)
+
+use_sets = Table(
+    "gate_use_set",
+    metadata,
+    Column("use", String(32), primary_key=True),
+    Column("bucket", Integer, primary_key=True),
+    Column("members", LargeBinary, nullable=False),
+)
+Index("gate_stop_scope", stops.c.scope)
+
+
+def store(conn: Connection, table: RuleTable) -> str:
+    """Keep a rule table under its digest; storing the same table twice changes nothing. Returns the digest."""
+    digest = table.digest
+    if conn.execute(select(tables.c.digest).where(tables.c.digest == digest)).first() is None:
+        conn.execute(insert(tables).values(digest=digest, body=canonical(table.to_json()).decode()))
+    return digest
+
+
+def load(conn: Connection, digest: str) -> RuleTable:
+    """The rule table stored under `digest`; `Unsafe` when what is stored no longer has that digest."""
+    return _parsed(_body(conn, digest))
+
+
+@lru_cache(maxsize=32)
+def _parsed(body: str) -> RuleTable:
+    return RuleTable.from_json(json.loads(body))
+
+
+def latest(conn: Connection) -> Row[Any] | None:
+    """The row (entry, policy, rules, effective) of the policy published last, or `None`."""
+    return conn.execute(select(policies).order_by(policies.c.entry.desc()).limit(1)).first()
+
+
+def role(conn: Connection) -> dict[str, str]:
+    """In what capacity the company acts under the policy published last: the keys `role` and `behalf` of an entry."""
+    row = latest(conn)
+    if row is None:
+        return {"role": "controller"}
+    return role_of(load(conn, row.rules))
+
+
+def role_of(table: RuleTable) -> dict[str, str]:
+    """In what capacity the company acts under a rule table, as keys of an entry."""
+    return {name: str(table.controller[name]) for name in ("role", "behalf", "jointly") if name in table.controller}
+
+
+def store_text(conn: Connection, digest: str, body: str) -> None:
+    """Keep the text of a published policy under its digest."""
+    if conn.execute(select(texts.c.digest).where(texts.c.digest == digest)).first() is None:
+        conn.execute(insert(texts).values(digest=digest, body=body))
+
+
+def policy_text(conn: Connection, digest: str) -> str:
+    """The text of the policy published under `digest`; raises `NotFound`, and `Unsafe` when it was changed since."""
+    body = conn.execute(select(texts.c.body).where(texts.c.digest == digest)).scalar()
+    if body is None:
+        raise NotFound("the policy that this permit was given under is not stored here")
+    if hashlib.sha256(body.encode()).hexdigest() != digest:
+        raise Unsafe("a stored policy was changed; its digest no longer matches, and nothing is decided by it")
+    return str(body)
+
+
+def notices(conn: Connection) -> dict[str, int]:
+    """Digests of the notices recorded so far, with the ledger index of each."""
+    return {row.digest: row.entry for row in conn.execute(select(notices_seen))}
+
+
+def policy_entries(conn: Connection) -> list[tuple[int, str]]:
+    """(ledger index, rules digest) of every published policy, oldest first."""
+    return [(row.entry, row.rules) for row in conn.execute(select(policies).order_by(policies.c.entry))]
+
+
+def load_json(conn: Connection, digest: str) -> Json:
+    """The rule table stored under `digest` as JSON; `Unsafe` when what is stored no longer has that digest."""
+    found: Json = json.loads(_body(conn, digest))
+    return found
+
+
+def _body(conn: Connection, digest: str) -> str:
+    body = conn.execute(select(tables.c.body).where(tables.c.digest == digest)).scalar()
+    if body is None:
+        raise NotFound("the rule table that this decision needs is not stored here")
+    if hashlib.sha256(body.encode()).hexdigest() != digest:
+        raise Unsafe("a stored rule table was changed; its digest no longer matches, and nothing is decided by it")
+    return str(body)
+
+
+def in_force(conn: Connection, as_of: Instant, known: int) -> tuple[str, str] | None:
+    """The (policy digest, rules digest) in force at `as_of`, by what was known at ledger size `known`."""
+    row = conn.execute(
+        select(policies.c.policy, policies.c.rules)
+        .where(policies.c.entry < known, policies.c.effective <= as_of)
+        .order_by(policies.c.effective.desc(), policies.c.entry.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else (row.policy, row.rules)
+
+
+def stopped(conn: Connection, purpose: str, as_of: Instant, known: int) -> bool:
+    """Whether a stop of the whole house or of this purpose had effect; each rule table says which purposes heed it."""
+    for scope in ("*", purpose):
+        last = conn.execute(
+            select(stops.c.stopped)
+            .where(stops.c.scope == scope, stops.c.entry < known, stops.c.effective <= as_of)
+            .order_by(stops.c.effective.desc(), stops.c.entry.desc())
+            .limit(1)
+        ).scalar()
+        if last:
+            return True
+    return False
+
+
+def differences(conn: Connection, entries: Iterable[tuple[int, Mapping[str, Any]]]) -> list[str]:
+    """Which of this room's derived tables say something else than the ledger (`entries` in order): their names."""
+    derived: dict[str, list[tuple[Any, ...]]] = {"gate_policy": [], "gate_notice": [], "gate_stop": []}
+    for index, entry in entries:
+        if entry["kind"] == "policy":
+            derived["gate_policy"].append((index, entry["policy"], entry["rules"], entry["effective"]))
+        elif entry["kind"] == "notice":
+            derived["gate_notice"].append((entry["notice"], index))
+        elif entry["kind"] in ("stop", "stop_lifted"):
+            flag = int(entry["kind"] == "stop")
+            derived["gate_stop"].append((index, entry["scope"], flag, entry["effective"]))
+    held = {
+        table.name: [tuple(row) for row in conn.execute(select(table))] for table in (policies, notices_seen, stops)
+    }
+    return [name for name, rows in derived.items() if sorted(rows) != sorted(held[name])]
+
+
+def apply(conn: Connection, entries: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+    """Derive this room's rows from ledger entries; other kinds are passed over."""
+    for index, entry in entries:
+        if entry["kind"] == "policy":
+            values = {key: entry[key] for key in ("policy", "rules", "effective")}
+            conn.execute(insert(policies).values(entry=index, **values))
+        elif entry["kind"] == "notice":
+            conn.execute(insert(notices_seen).values(digest=entry["notice"], entry=index))
+        elif entry["kind"] in ("stop", "stop_lifted"):
+            flag = int(entry["kind"] == "stop")
+            conn.execute(
+                insert(stops).values(entry=index, scope=entry["scope"], stopped=flag, effective=entry["effective"])
+            )

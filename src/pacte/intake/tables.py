@@ -1,0 +1,124 @@
+"""What intake remembers of rows, so that a file loaded twice, or again after a crash, changes nothing.
+
+Rows are known by keyed fingerprints only; `no` is the person's internal number, so that an erasure finds them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Column, Connection, Index, Integer, LargeBinary, String, Table
+
+from pacte.kernel.db import metadata
+
+intake_row = Table(
+    "intake_row",
+    metadata,
+    Column("dataset", String, primary_key=True),
+    Column("source", String, primary_key=True),  # of the mapping, for people: each speaks for itself; else ""
+    Column("row", LargeBinary, primary_key=True),  # 16 bytes: which row of the dataset
+    Column("digest", LargeBinary, nullable=False),  # 16 bytes: what it said; empty for rows that never change
+    Column("facts", LargeBinary, nullable=False),  # 8 bytes for each fact that it last told; see `statements`
+    Column("fields", String, nullable=False),  # the fields that it last filled, joined by commas
+    Column("since", Integer),  # from when the facts hold that it told last
+    Column("no", Integer),  # the person; null when the row is nobody's
+    sqlite_with_rowid=False,
+)
+Index("intake_row_no", intake_row.c.no)
+
+intake_collection = Table(
+    "intake_collection",
+    metadata,
+    Column("no", Integer, primary_key=True, autoincrement=False),
+    Column("dataset", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("notice", String, primary_key=True),  # digest; "" when no notice is known
+    Column("since", Integer, nullable=False),  # when it was collected first
+    sqlite_with_rowid=False,
+)
+"""Which collections of which person the ledger tells of already."""
+
+
+CHUNK = 10_000
+"""Values looked up in one statement, below SQLite's limit of 32,766 parameters."""
+
+
+class Said(NamedTuple):
+    """What is remembered of one row of a source."""
+
+    digest: bytes
+    facts: bytes = b""
+    fields: str = ""
+    since: int | None = None
+
+
+def known_rows(conn: Connection, dataset: str, rows: Iterable[bytes], source: str = "") -> dict[bytes, Said]:
+    """What is remembered of those rows that were loaded before."""
+    asked = list(rows)
+    known: dict[bytes, Said] = {}
+    for start in range(0, len(asked), CHUNK):
+        chunk = asked[start : start + CHUNK]
+        marks = ", ".join("?" * len(chunk))
+        sql = (
+            "SELECT row, digest, facts, fields, since FROM intake_row "
+            f"WHERE dataset = ? AND source = ? AND row IN ({marks})"
+        )
+        found = conn.exec_driver_sql(sql, (dataset, source, *chunk))
+        known |= {row: Said(*said) for row, *said in found}
+    return known
+
+
+def remember_rows(conn: Connection, dataset: str, rows: Sequence[tuple[bytes, bytes, bytes, int | None]]) -> None:
+    """Write (row, digest, facts, person) for each row of events or choices."""
+    _remember(conn, [(dataset, "", row, *Said(digest, facts), no) for row, digest, facts, no in rows])
+
+
+def remember_people(conn: Connection, dataset: str, source: str, rows: Iterable[tuple[bytes, Said, int]]) -> None:
+    """Write (row, what it says, person) for each row of a source; what was known of it is replaced."""
+    _remember(conn, [(dataset, source, row, *said, no) for row, said, no in rows])
+
+
+def _remember(conn: Connection, rows: list[tuple[object, ...]]) -> None:
+    if rows:
+        columns = "dataset, source, row, digest, facts, fields, since, no"
+        sql = f"INSERT OR REPLACE INTO intake_row ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        conn.exec_driver_sql(sql, sorted(rows, key=lambda one: one[:3]))
+
+
+def new_collections(
+    conn: Connection, dataset: str, source: str, met: Mapping[tuple[int, str], int]
+) -> set[tuple[int, str]]:
+    """Those of (person, notice) that were not yet recorded for this dataset and source; they are from now on.
+
+    `met` says when each was collected.
+    """
+    asked = json.dumps(sorted({no for no, _ in met}))
+    sql = (
+        "SELECT c.no, c.notice FROM json_each(?) AS asked "
+        "CROSS JOIN intake_collection AS c ON c.no = asked.value AND c.dataset = ? AND c.source = ?"
+    )
+    known = {(no, notice) for no, notice in conn.exec_driver_sql(sql, (asked, dataset, source))}
+    new = met.keys() - known
+    if new:
+        insert = "INSERT INTO intake_collection (no, dataset, source, notice, since) VALUES (?, ?, ?, ?, ?)"
+        rows = [(no, dataset, source, notice, met[no, notice]) for no, notice in sorted(new)]
+        conn.exec_driver_sql(insert, rows)
+    return new
+
+
+def collected_since(conn: Connection, nos: Collection[int]) -> dict[int, int]:
+    """By person: when anything was first collected about them."""
+    sql = (
+        "SELECT c.no, min(c.since) FROM json_each(?) AS asked "
+        "CROSS JOIN intake_collection AS c ON c.no = asked.value GROUP BY c.no"
+    )
+    return {row[0]: row[1] for row in conn.exec_driver_sql(sql, (json.dumps(sorted(nos)),))}
+
+
+def forget_rows(conn: Connection, no: int) -> int:
+    """Remove every trace of one person's rows; answers how many."""
+    count = conn.exec_driver_sql("DELETE FROM intake_row WHERE no = ?", (no,)).rowcount
+    conn.exec_driver_sql("DELETE FROM intake_collection WHERE no = ?", (no,))
+    return count

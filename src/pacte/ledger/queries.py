@@ -1,0 +1,142 @@
+"""Questions to the log that its readers ask: how large was it then, which uses, whose evidence ends when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from pacte.kernel.canonical import canonical
+from pacte.kernel.ids import SubjectId, UseId
+from pacte.kernel.instant import Instant
+from pacte.ledger import log
+from pacte.ledger.tables import entry_table
+
+Recorded: TypeAlias = dict[str, Any]
+"""An entry as the log holds it; its form was checked when it was appended."""
+
+
+def size_at(conn: Connection, instant: Instant) -> int:
+    """How many entries the log held at an instant, found by bisection: entry times never go back.
+
+    Redacted entries no longer say when they were written; the next one that does speaks for them, so that a redacted
+    entry counts as known only once a later one is.
+    """
+    low, high = 0, log.head(conn).size
+    while low < high:
+        middle = (low + high) // 2
+        written = _time_from(conn, middle)
+        if written is None or written[1] > instant:
+            high = middle
+        else:
+            low = written[0] + 1
+    return low
+
+
+def about(conn: Connection, subject: SubjectId) -> list[tuple[int, Recorded]]:
+    """What the log says about one person, oldest first; redacted entries are left out."""
+    return [(index, dict(entry)) for index, entry in log.of_subject(conn, subject)]
+
+
+def use(conn: Connection, use_id: UseId) -> tuple[int, Recorded]:
+    """The ledger index and the entry of a recorded use; raises `NotFound`."""
+    index, entry = log.use_of(conn, use_id)
+    return index, dict(entry)
+
+
+def uses_of_purpose(conn: Connection, purpose: str) -> list[tuple[int, Recorded]]:
+    """The recorded uses of a purpose, oldest first."""
+    # Bodies are canonical, so that a purpose has one spelling in them; only those that hold it are decoded.
+    spelled = canonical({"purpose": purpose})[1:-1]
+    query = select(entry_table.c.idx, entry_table.c.body).where(
+        entry_table.c.kind == "use", func.instr(entry_table.c.body, spelled) > 0
+    )
+    found = ((row.idx, json.loads(row.body)) for row in conn.execute(query.order_by(entry_table.c.idx)))
+    return [(index, entry) for index, entry in found if entry["purpose"] == purpose]
+
+
+def evidence_ends(conn: Connection) -> Iterator[tuple[SubjectId, Instant]]:
+    """Erased people whose evidence still stands, and the declared end of it."""
+    steps = log.of_kind(conn, "erasure")
+    ended = {entry["subject"] for _, entry in steps if entry["step"] == "evidence_ended"}
+    for _, entry in steps:
+        if entry["step"] == "done" and entry["subject"] not in ended and "evidence_until" in entry:
+            yield SubjectId(str(entry["subject"])), Instant(int(str(entry["evidence_until"])))
+
+
+CHANGES_NOTHING = ("look", "use", "load")
+"""Kinds of entries that change no fact, rule or stop: what was decided before them would be decided again."""
+
+
+def subjects_since(conn: Connection, index: int) -> list[SubjectId]:
+    """Everybody about whom an entry from `index` on says something that could change a decision."""
+    query = select(entry_table.c.subject).where(entry_table.c.idx >= index, entry_table.c.subject.is_not(None))
+    query = query.where(entry_table.c.kind.not_in(CHANGES_NOTHING))
+    return [SubjectId(row.subject) for row in conn.execute(query.distinct())]
+
+
+def people_since(conn: Connection, index: int) -> bool:
+    """Whether an entry from `index` on says something about a person that could change a decision."""
+    return _exists_since(conn, index, entry_table.c.subject.is_not(None))
+
+
+def person_since(conn: Connection, subject: SubjectId, index: int) -> bool:
+    """Whether an entry from `index` on says something about this person that could change a decision."""
+    return _exists_since(conn, index, entry_table.c.subject == subject)
+
+
+def changed_since(conn: Connection, index: int) -> bool:
+    """Whether an entry from `index` on could change any decision: a fact, a choice, a policy, a stop, an erasure."""
+    return _exists_since(conn, index, entry_table.c.kind.is_not(None))
+
+
+def _exists_since(conn: Connection, index: int, about: ColumnElement[bool]) -> bool:
+    query = select(entry_table.c.idx).where(
+        entry_table.c.idx >= index, entry_table.c.kind.not_in(CHANGES_NOTHING), about
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def newest_subject(conn: Connection) -> SubjectId | None:
+    """The person whom the latest entry about anybody is about; `None` in a log that speaks of nobody."""
+    query = select(entry_table.c.subject).where(entry_table.c.subject.is_not(None)).order_by(entry_table.c.idx.desc())
+    found = conn.execute(query.limit(1)).scalar()
+    return None if found is None else SubjectId(found)
+
+
+def newest_erasure(conn: Connection) -> tuple[SubjectId, str] | None:
+    """Whose erasure reached an end last, and which end: `done` (no data left) or `evidence_ended`."""
+    erasures = select(entry_table.c.idx).where(entry_table.c.kind == "erasure").order_by(entry_table.c.idx.desc())
+    for index in conn.execute(erasures).scalars():
+        entry = log.entry(conn, index)
+        if entry is not None and entry["step"] in ("done", "evidence_ended"):
+            return SubjectId(str(entry["subject"])), str(entry["step"])
+    return None
+
+
+def unfinished_erasures(conn: Connection) -> frozenset[SubjectId]:
+    """The people whose erasure was begun and has reached no end: one entry, and no second."""
+    erasures = select(entry_table.c.subject).where(entry_table.c.kind == "erasure").group_by(entry_table.c.subject)
+    return frozenset(SubjectId(row) for row in conn.execute(erasures.having(func.count() == 1)).scalars())
+
+
+def skewed(conn: Connection) -> int:
+    """How many entries were written while the clock stood back behind the log; they say what it said."""
+    found = select(func.count()).select_from(entry_table).where(func.instr(entry_table.c.body, b'"clock":') > 0)
+    return int(conn.execute(found).scalar_one())
+
+
+def _time_from(conn: Connection, index: int) -> tuple[int, int] | None:
+    """(index, time) of the first entry from `index` on that still says when it was written."""
+    row = conn.execute(
+        select(entry_table.c.idx)
+        .where(entry_table.c.idx >= index, entry_table.c.body.is_not(None))
+        .order_by(entry_table.c.idx)
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    entry = log.entry(conn, row.idx)
+    return None if entry is None else (row.idx, int(str(entry["at"])))

@@ -1,0 +1,198 @@
+"""What a policy must hold together: every name refers to something, every purpose stands on its legal basis.
+
+References are checked on the raw tree, so that a mistake elsewhere in the same purpose hides none of them; the rules of
+a legal basis are checked on the parts that could be read. Each check notes all it finds.
+"""
+
+from __future__ import annotations
+
+from pacte.kernel.i18n import LANGUAGES
+from pacte.policy.categories import categories
+from pacte.policy.dataset_checks import check_dataset
+from pacte.policy.mistakes import Mistakes, attempt
+from pacte.policy.model import Controller, Purpose, Recipient
+from pacte.policy.tree import Path, Tree, shown
+
+# The European Economic Area: data there need no further safeguard. Source: GDPR Art. 44; EEA Agreement annex XI.
+EEA = frozenset({"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE"}) | {
+    *("IS", "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK")
+}
+
+_CONSENT_ONLY = ("minimum_grade", "expires_after", "explicit", "by_recipient")
+_OBJECTABLE = ("consent", "legitimate_interests", "public_task")
+
+
+def check(tree: Tree, mistakes: Mistakes) -> None:
+    """Note everything that does not hold together."""
+    _controller(tree, mistakes)
+    _languages(tree, mistakes)
+    _recipients(tree, mistakes)
+    for name in tree.mapping("purposes"):
+        _references(name, tree, mistakes)
+        _basis(name, tree, mistakes)
+        _special(name, tree, mistakes)
+    _notices(tree, mistakes)
+    for name in tree.mapping("datasets"):
+        check_dataset(name, tree, mistakes)
+    for section in ("purposes", "datasets"):
+        if section in tree.mapping() and tree.at((section,)) == {}:
+            mistakes.add((section,), f"no {section} declared; nothing would be permitted")
+
+
+def _controller(tree: Tree, mistakes: Mistakes) -> None:
+    controller = attempt(Controller, tree.at(("controller",)))
+    if controller and controller.role == "processor" and not controller.behalf:
+        mistakes.add(("controller", "role"), "a processor acts for somebody; say for whom with `behalf:` (Art. 28)")
+    if controller and controller.role != "processor" and controller.behalf:
+        mistakes.add(("controller", "behalf"), "`behalf` is for a processor only")
+    if controller and controller.role == "joint_controller" and not controller.jointly:
+        mistakes.add(
+            ("controller", "role"), "a joint controller decides with somebody; say with whom with `jointly:` (Art. 26)"
+        )
+    if controller and controller.role != "joint_controller" and controller.jointly:
+        mistakes.add(("controller", "jointly"), "`jointly` is for a joint controller only")
+
+
+def _languages(tree: Tree, mistakes: Mistakes) -> None:
+    declared = tree.texts("languages")
+    for path, language in declared:
+        if language not in LANGUAGES:
+            mistakes.unknown(path, "language", language, LANGUAGES)
+    wanted = [language for _, language in declared if language in LANGUAGES] or list(LANGUAGES)
+    places: list[Path] = [("evidence", "reason")]
+    places += [("purposes", name, key) for name in tree.mapping("purposes") for key in ("title", "reason", "in_return")]
+    for path in places:
+        words = tree.mapping(*path)
+        for language in [language for language in wanted if words and language not in words]:
+            mistakes.add(path, f"`{'.'.join(map(str, path))}` lacks the text in `{language}`")
+        for language in [language for language in words if language not in wanted]:
+            mistakes.unknown((*path, language), "language", language, wanted)
+
+
+def _recipients(tree: Tree, mistakes: Mistakes) -> None:
+    for name, node in tree.mapping("recipients").items():
+        recipient = attempt(Recipient, node)
+        if recipient and recipient.place[:2] not in EEA and not recipient.safeguard:
+            mistakes.add(
+                ("recipients", name, "place"),
+                f"recipient `{shown(name)}` is outside the European Economic Area; say what protects the data there "
+                "with `safeguard:` (GDPR Art. 44 to 49)",
+            )
+
+
+def _references(name: str, tree: Tree, mistakes: Mistakes) -> None:
+    fields = _fields(tree)
+    uses = tree.texts("purposes", name, "uses")
+    for path, word in uses:
+        if word not in fields and "." in word:
+            mistakes.unknown(path, "field", word, fields)
+    for path, word in tree.texts("purposes", name, "exact"):
+        if word not in dict.fromkeys(used for _, used in uses):
+            mistakes.add(path, f"`{shown(word)}` is released exactly but not listed under `uses`")
+    for path, word in tree.texts("purposes", name, "recipients"):
+        if word not in tree.mapping("recipients"):
+            mistakes.unknown(path, "recipient", word, tree.mapping("recipients"))
+    for key in ("uses", "exact", "recipients", "channels", "public"):
+        _repeated(tree, mistakes, ("purposes", name, key))
+
+
+def _basis(name: str, tree: Tree, mistakes: Mistakes) -> None:
+    purpose, here = attempt(Purpose, tree.at(("purposes", name))), ("purposes", name)
+    if purpose is None:
+        return
+    declared = tree.mapping(*here)
+    if purpose.basis != "consent":
+        for key in [key for key in _CONSENT_ONLY if key in declared and getattr(purpose, key)]:
+            mistakes.add(
+                (*here, key), f"`{key}` is for purposes that rest on consent; this one rests on `{purpose.basis}`"
+            )
+        if purpose.ages and purpose.ages.below:
+            mistakes.add(
+                (*here, "ages"), "`below: guardian` asks for a parent's consent; this purpose does not rest on it"
+            )
+    elif not purpose.in_return:
+        mistakes.add(here, f"purpose `{name}` asks for consent and does not say what the person gets: add `in_return`")
+    if purpose.kind == "direct_marketing" and purpose.basis not in ("consent", "legitimate_interests"):
+        mistakes.add(
+            (*here, "basis"),
+            f"direct marketing cannot rest on `{purpose.basis}`; expected `consent` or `legitimate_interests`",
+        )
+    if purpose.honours and purpose.basis not in _OBJECTABLE:
+        mistakes.add((*here, "honours"), f"no objection stops a purpose that rests on `{purpose.basis}`")
+    if purpose.by_recipient and not purpose.recipients:
+        mistakes.add((*here, "by_recipient"), "`by_recipient: yes` needs `recipients` to choose from")
+    if purpose.kind == "sharing" and not purpose.recipients:
+        mistakes.add(here, f"purpose `{name}` shares data and names no `recipients`")
+    if not purpose.uses:
+        mistakes.add((*here, "uses"), f"purpose `{name}` uses no field")
+
+
+def _special(name: str, tree: Tree, mistakes: Mistakes) -> None:
+    """Special categories need a ground of their own. Source: GDPR Art. 9(2)(a), (c), (f); Art. 10."""
+    purpose, fields = attempt(Purpose, tree.at(("purposes", name))), _fields(tree)
+    if purpose is None or purpose.kind == "legal_claims":
+        return
+    for path, word in tree.texts("purposes", name, "uses"):
+        category = categories().get(fields.get(word, ""))
+        if category is None or not category.special:
+            continue
+        if category.special == "art10" and purpose.basis != "legal_obligation":
+            mistakes.add(path, f"`{word}` is about convictions or offences: only a law allows its use (GDPR Art. 10)")
+        elif category.special == "art9" and purpose.basis == "consent" and not purpose.explicit:
+            mistakes.add(
+                path,
+                f"`{word}` is of the special category `{category.id}`: consent must be explicit; "
+                "say so with `explicit: yes` (GDPR Art. 9(2)(a))",
+            )
+        elif category.special == "art9" and purpose.basis not in ("consent", "vital_interests"):
+            mistakes.add(
+                path,
+                f"`{word}` is of the special category `{category.id}`, which `{purpose.basis}` does not allow; "
+                "expected explicit consent, vital interests or legal claims (GDPR Art. 9(2))",
+            )
+
+
+def _notices(tree: Tree, mistakes: Mistakes) -> None:
+    texts: dict[str, str] = {}
+    for name, node in tree.mapping("notices").items():
+        text = node.get("text") if isinstance(node, dict) else None
+        if isinstance(text, str) and text in texts:
+            first = texts[text]
+            mistakes.add(
+                ("notices", name, "text"), f"the same text as notice `{first}`; a notice is known by its text alone"
+            )
+        elif isinstance(text, str):
+            texts[text] = name
+        for purpose in tree.mapping("notices", name, "tells"):
+            here = ("notices", name, "tells", purpose)
+            if purpose not in tree.mapping("purposes"):
+                mistakes.unknown(here, "purpose", purpose, tree.mapping("purposes"))
+            for path, category in tree.texts(*here):
+                if category not in categories():
+                    mistakes.unknown(path, "category", category, categories())
+
+
+def _repeated(tree: Tree, mistakes: Mistakes, path: Path) -> None:
+    seen: set[str] = set()
+    for place, word in tree.texts(*path):
+        if word in seen:
+            mistakes.add(place, f"`{shown(word)}` is listed twice")
+        seen.add(word)
+
+
+def _fields(tree: Tree) -> dict[str, str]:
+    """Every `dataset.field` and `dataset.aggregate` that is declared, and its category where it has one."""
+    found: dict[str, str] = {}
+    for dataset in tree.mapping("datasets"):
+        for name in tree.mapping("datasets", dataset, "fields"):
+            found[f"{dataset}.{name}"] = _text(tree, ("datasets", dataset, "fields", name, "category"))
+        for name in tree.mapping("datasets", dataset, "aggregates"):
+            here = ("datasets", dataset, "aggregates", name)
+            source = _text(tree, (*here, "field"))
+            found[f"{dataset}.{name}"] = _text(tree, (*here, "category")) or found.get(f"{dataset}.{source}", "")
+    return found
+
+
+def _text(tree: Tree, path: Path) -> str:
+    value = tree.at(path)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,271 @@
+"""The policy file as values: what each key may hold. Whether names refer to something is checked in `checks`.
+
+Texts come in as texts (see `tree`); each type here says how it is read. Pydantic's errors never show an input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, model_validator
+
+from pacte.kernel.errors import BadInput
+from pacte.kernel.instant import Instant, parse_instant
+from pacte.policy.durations import Duration, parse_duration
+from pacte.policy.vocabulary import STANDING
+
+T = TypeVar("T")
+
+
+def _read(reader: Callable[[str], T]) -> Callable[[Any], T]:
+    def read(value: Any) -> T:
+        if not isinstance(value, str):
+            raise ValueError("expected one value")
+        try:
+            return reader(value)
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+
+    return read
+
+
+def _form(pattern: str, expected: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _yes_no(value: str) -> bool:
+    if value not in ("yes", "no", "true", "false"):
+        raise BadInput("expected `yes` or `no`")
+    return value in ("yes", "true")
+
+
+Text = Annotated[str, _form(r"(?s).*\S.*", "a text, not nothing")]
+Name = Annotated[
+    str, _form(r"[a-z][a-z0-9_]{0,47}", "a name of small letters, digits and `_`, such as `order_service`")
+]
+NoticeName = Annotated[str, _form(r"[a-z0-9][a-z0-9_.-]{0,47}", "a name such as `web-2024`")]
+FieldPath = Annotated[str, _form(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", "`dataset.field`")]
+Place = Annotated[str, _form(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", "a country or region code such as `FR` or `CA-QC`")]
+Locale = Annotated[str, _form(r"[a-z]{2}(-[A-Z]{2})?", "a language code such as `fr` or `fr-CA`")]
+YesNo = Annotated[bool, PlainValidator(_read(_yes_no))]
+Length = Annotated[Duration, PlainValidator(_read(parse_duration))]
+Moment = Annotated[Instant, PlainValidator(_read(parse_instant))]
+Localised = dict[str, Text]
+"""One text per language."""
+
+
+class Part(BaseModel):
+    """A part of the policy: frozen, unknown keys refused, inputs never shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Officer(Part):
+    """The data protection officer. Source: GDPR Art. 37(7), 13(1)(b)."""
+
+    contact: Text
+    name: Text | None = None
+
+
+class Controller(Part):
+    """Who answers for the data; a processor says on whose behalf, a joint controller with whom.
+
+    Source: GDPR Art. 4(7)-(8), 26, 28.
+    """
+
+    name: Text
+    role: Literal["controller", "joint_controller", "processor"]
+    contact: Text
+    dpo: Officer
+    behalf: Text | None = None
+    jointly: Text | None = None
+
+    @property
+    def standing(self) -> dict[str, str]:
+        """In what capacity the company acts, as every ledger entry says it: `role`, and `behalf` or `jointly`."""
+        return {key: value for key in STANDING if (value := getattr(self, key)) is not None}
+
+
+class Suppression(Part):
+    """How long the list of people not to be written to remembers them."""
+
+    keep: Length
+
+
+class Evidence(Part):
+    """How long sealed evidence outlives erasure, and why. Source: GDPR Art. 17(3)(e)."""
+
+    keep: Length
+    event: Literal["last_use", "erasure"] = Field(alias="from")
+    reason: Localised
+    shred_with_data: YesNo = False
+
+
+class Notice(Part):
+    """A text that people were shown, and what it tells: purpose → categories or families of categories."""
+
+    locale: Locale
+    version: Text
+    effective: Moment
+    text: Text
+    tells: dict[str, tuple[str, ...]]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text's UTF-8 bytes: the notice's name in the ledger."""
+        return sha256(self.text.encode()).hexdigest()
+
+
+class Ages(Part):
+    """The age rule of a purpose, in years; `below: guardian` lets younger people in with a parent's agreement."""
+
+    minimum: Annotated[int, Field(ge=1, le=18)]
+    below: Literal["guardian"] | None = None
+    unknown: Literal["adult"] | None = None
+
+
+class Retention(Part):
+    """How long data are kept for a purpose, from which event on."""
+
+    keep: Length
+    event: Literal["last_contact", "collection", "last_order", "contract_end", "choice"] = Field(alias="from")
+
+
+class Purpose(Part):
+    """One thing that data are used for. Source: GDPR Art. 5(1)(b), 6, 13(1)(c), 30(1)."""
+
+    title: Localised
+    reason: Localised
+    in_return: Localised | None = None
+    basis: Literal["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interests"]
+    ground: Text | None = None
+    kind: Literal[
+        "service",
+        "direct_marketing",
+        "measurement",
+        "personalisation",
+        "profiling",
+        "sharing",
+        "model_training",
+        "security",
+        "legal_claims",
+    ]
+    public: tuple[Literal["consumer", "prospect", "former", "professional"], ...] = ()
+    ages: Ages | None = None
+    uses: tuple[FieldPath, ...]
+    exact: tuple[FieldPath, ...] = ()
+    explicit: YesNo = False
+    channels: tuple[Literal["email", "sms", "phone", "post", "push", "messaging", "web", "app"], ...] = ()
+    recipients: tuple[str, ...] = ()
+    by_recipient: YesNo = False
+    minimum_grade: Literal["none", "attested", "paper", "form", "double_opt_in"] | None = None
+    expires_after: Length | None = None
+    honours: tuple[Literal["gpc"], ...] = ()
+    retention: Retention
+    processing_domain: Name | None = None
+
+
+class Recipient(Part):
+    """Somebody else who receives data; `place` is where. Source: GDPR Art. 4(9), 13(1)(e)-(f), 28, 44 to 49."""
+
+    name: Text
+    role: Literal["processor", "controller"]
+    place: Place
+    safeguard: Text | None = None
+
+
+class Coarse(Part):
+    """How a value is rounded on release: to a unit of time, to a multiple of `step`, or to its first characters."""
+
+    unit: Literal["month", "quarter", "year"] | None = None
+    step: Annotated[int, Field(ge=1)] | None = None
+    prefix: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_one_word(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return {"step": value} if value.isdecimal() else {"unit": value}
+
+
+class DataField(Part):
+    """One column: what kind of personal data it is, its type, whether it says who the person is, how it is rounded."""
+
+    category: str
+    type: Literal["string", "integer", "decimal", "date", "instant", "boolean"]
+    identity: Literal["key", "email", "phone", "name", "address", "birth_date", "other"] | None = None
+    group: Name | None = None
+    coarse: Coarse | None = None
+
+    @property
+    def rounding(self) -> Coarse | None:
+        """The declared rounding; a date or an instant without one is released by the month."""
+        return self.coarse or (Coarse(unit="month") if self.type in ("date", "instant") else None)
+
+
+class Aggregate(Part):
+    """One figure per person, computed over the rows of an event dataset."""
+
+    take: Literal["count", "sum", "min", "max"]
+    field: str | None = None
+    category: str | None = None
+    coarse: Coarse | None = None
+
+
+class Dataset(Part):
+    """A table of personal data: one row per person, or one per event with the path to the person."""
+
+    per: Literal["person", "event"]
+    person: Name
+    references: FieldPath | None = None
+    key: tuple[Name, ...]
+    fields: dict[Name, DataField]
+    aggregates: dict[Name, Aggregate] = {}
+
+    def category_of(self, name: str) -> str:
+        """The category of a field or an aggregate; a count without one is of its dataset's first key."""
+        if name in self.fields:
+            return self.fields[name].category
+        aggregate = self.aggregates[name]
+        source = aggregate.field or next((key for key in self.key if key in self.fields), "")
+        return aggregate.category or self.fields[source].category
+
+
+class PolicyFile(Part):
+    """The whole policy; `digest` is SHA-256 of the file's bytes, `line` says where something was declared."""
+
+    pacte: Literal["1"]
+    controller: Controller
+    languages: tuple[str, ...] = ("fr", "en")
+    suppression: Suppression
+    evidence: Evidence
+    recipients: dict[Name, Recipient] = {}
+    purposes: dict[Name, Purpose]
+    notices: dict[NoticeName, Notice] = {}
+    datasets: dict[Name, Dataset]
+
+    _digest: str = PrivateAttr("")
+    _name: str = PrivateAttr("policy.yaml")
+    _lines: Mapping[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file's bytes, in hexadecimal: the policy's name in the ledger."""
+        return self._digest
+
+    def line(self, *path: str | int) -> int:
+        """The line where a path was declared, such as `("purposes", "newsletter")`; 1 when it was not."""
+        return self._lines.get(path, 1)
+
+    def notice_named(self, digest: str) -> str | None:
+        """The name of the notice with this digest, if the policy holds it."""
+        return next((name for name, notice in self.notices.items() if notice.digest == digest), None)

@@ -1,0 +1,246 @@
+"""The rule table: what a policy and its law packs mean, frozen and known by the digest of its canonical bytes.
+
+Both readers of the rules (`rules` for one person, `sql` for a population) and every later replay read this value and
+nothing else. It is stored as JSON; what is absent is not written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from pacte.kernel.canonical import Json, digest
+from pacte.policy import conditions
+from pacte.policy.conditions import Condition
+from pacte.policy.durations import Duration
+from pacte.policy.vocabulary import BASES, GRADES, KINDS, REASONS, RuleError
+
+DECIDER = "pacte-decider/1"
+"""The version of the evaluation in `rules` and `sql`; a change in what a rule means changes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One rule of a purpose: if `when` does not hold, the answer is no, for the reason `otherwise`."""
+
+    id: str
+    when: Condition
+    otherwise: str
+    article: str
+    source: str
+    since: str
+    pack: str
+    checked: int = 0
+
+    def to_json(self) -> dict[str, Json]:
+        """The stored form; `otherwise` is written `else`."""
+        return {
+            "id": self.id,
+            "when": conditions.to_json(self.when),
+            "else": self.otherwise,
+            "article": self.article,
+            "source": self.source,
+            "since": self.since,
+            "pack": self.pack,
+            "checked": self.checked,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PurposeRules:
+    """Everything the gate needs to know of one purpose; requirements are in the order of their reasons."""
+
+    basis: str
+    kind: str
+    title: Mapping[str, str]
+    requirements: tuple[Requirement, ...]
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+    exact: tuple[str, ...]
+    channels: tuple[str, ...]
+    recipients: tuple[str, ...]
+    by_recipient: bool
+    public: tuple[str, ...]
+    honours: tuple[str, ...]
+    min_grade: str
+    expires_after: Duration | None
+    keep: Duration | None
+    keep_from: str
+    domain: str
+    ground: str
+
+    def to_json(self) -> dict[str, Json]:
+        """The stored form; empty and absent parts are not written."""
+        ends: dict[str, Json] = {}
+        if self.expires_after:
+            ends["expires_after"] = self.expires_after.to_json()
+        if self.keep:
+            ends["retention"] = {**self.keep.to_json(), "event": self.keep_from}
+        if self.ground:
+            ends["ground"] = self.ground
+        lists: dict[str, Json] = {name: list(getattr(self, name)) for name in _LISTS if getattr(self, name)}
+        return {
+            "basis": self.basis,
+            "kind": self.kind,
+            "title": dict(self.title),
+            "requirements": [requirement.to_json() for requirement in self.requirements],
+            "by_recipient": int(self.by_recipient),
+            "min_grade": self.min_grade,
+            "domain": self.domain,
+            **lists,
+            **ends,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRules:
+    """What one notice tells: purpose → every category covered, families opened up."""
+
+    locale: str
+    version: str
+    purposes: Mapping[str, tuple[str, ...]]
+
+    def to_json(self) -> dict[str, Json]:
+        """The stored form."""
+        told: dict[str, Json] = {purpose: list(names) for purpose, names in self.purposes.items()}
+        return {"locale": self.locale, "version": self.version, "purposes": told}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTable:
+    """The compiled policy. `notices` is keyed by the digest of the text; `datasets` is as the policy declares them."""
+
+    controller: Mapping[str, Json]
+    purposes: Mapping[str, PurposeRules]
+    notices: Mapping[str, NoticeRules]
+    datasets: Mapping[str, Json]
+    recipients: Mapping[str, Json]
+    decider: str = DECIDER
+    grades: tuple[str, ...] = GRADES
+
+    def to_json(self) -> dict[str, Json]:
+        """The stored form, whose canonical bytes are what `digest` is of."""
+        return {
+            "v": 1,
+            "decider": self.decider,
+            "controller": dict(self.controller),
+            "purposes": {name: rules.to_json() for name, rules in self.purposes.items()},
+            "notices": {name: notice.to_json() for name, notice in self.notices.items()},
+            "datasets": dict(self.datasets),
+            "recipients": dict(self.recipients),
+            "grades": list(self.grades),
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical table, in hexadecimal: the name under which entries cite it."""
+        return digest(self.to_json())
+
+    @staticmethod
+    def from_json(value: Json) -> RuleTable:
+        """Read a stored table, by the reader of its decider's version; raises `RuleError` where there is none.
+
+        Whatever was stored once stays readable and decides what it decided then.
+        """
+        try:
+            stored = _object(value)
+            reader = _READERS.get(str(stored["decider"]))
+            if stored["v"] != 1 or reader is None:
+                raise RuleError("a rule table of a decider that this version of pacte does not know; a later one does")
+            return reader(stored)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise RuleError("a rule table that cannot be read; it was not written by this version of pacte") from None
+
+
+_LISTS = ("categories", "fields", "exact", "channels", "recipients", "public", "honours")
+
+
+_GRADES_1 = ("none", "attested", "paper", "form", "double_opt_in")
+"""The grades of decider 1, weakest first. A grade added later belongs to a later decider."""
+
+
+def _decider_1(value: dict[str, Json]) -> RuleTable:
+    grades = _strings(value["grades"])
+    if grades != _GRADES_1:
+        raise RuleError("a rule table with grades of proof that its decider never had")
+    return RuleTable(
+        controller=_object(value["controller"]),
+        purposes={name: _purpose(_object(rules)) for name, rules in _object(value["purposes"]).items()},
+        notices={name: _notice(_object(notice)) for name, notice in _object(value["notices"]).items()},
+        datasets=_object(value["datasets"]),
+        recipients=_object(value["recipients"]),
+        decider=str(value["decider"]),
+        grades=grades,
+    )
+
+
+def _purpose(value: dict[str, Json]) -> PurposeRules:
+    retention = _object(value.get("retention", {}))
+    basis, kind, grade = str(value["basis"]), str(value["kind"]), str(value["min_grade"])
+    if basis not in BASES or kind not in KINDS or grade not in GRADES:
+        raise RuleError("an unknown legal basis, kind of use or grade of proof in a rule table")
+    return PurposeRules(
+        basis=basis,
+        kind=kind,
+        title=cast("dict[str, str]", _object(value["title"])),
+        requirements=tuple(_requirement(_object(item)) for item in _items(value["requirements"])),
+        by_recipient=bool(value["by_recipient"]),
+        min_grade=grade,
+        expires_after=_duration(_object(value["expires_after"])) if "expires_after" in value else None,
+        keep=_duration(retention) if retention else None,
+        keep_from=str(retention.get("event", "")),
+        domain=str(value["domain"]),
+        ground=str(value.get("ground", "")),
+        categories=_strings(value.get("categories", [])),
+        fields=_strings(value.get("fields", [])),
+        exact=_strings(value.get("exact", [])),
+        channels=_strings(value.get("channels", [])),
+        recipients=_strings(value.get("recipients", [])),
+        public=_strings(value.get("public", [])),
+        honours=_strings(value.get("honours", [])),
+    )
+
+
+def _requirement(value: dict[str, Json]) -> Requirement:
+    if value["else"] not in REASONS or value["else"] == "permitted":
+        raise RuleError("an unknown reason in a rule")
+    words = {name: str(value[name]) for name in ("id", "article", "source", "since", "pack")}
+    return Requirement(
+        when=conditions.from_json(value["when"]),
+        otherwise=str(value["else"]),
+        checked=int(cast("int", value["checked"])),
+        **words,
+    )
+
+
+def _notice(value: dict[str, Json]) -> NoticeRules:
+    told = {purpose: _strings(names) for purpose, names in _object(value["purposes"]).items()}
+    return NoticeRules(locale=str(value["locale"]), version=str(value["version"]), purposes=told)
+
+
+def _duration(value: dict[str, Json]) -> Duration:
+    return Duration(months=int(cast("int", value.get("months", 0))), days=int(cast("int", value.get("days", 0))))
+
+
+def _object(value: Json) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise RuleError("a rule table that cannot be read; an object was expected")
+    return value
+
+
+def _items(value: Json) -> Sequence[Json]:
+    if not isinstance(value, list):
+        raise RuleError("a rule table that cannot be read; a list was expected")
+    return value
+
+
+def _strings(value: Json) -> tuple[str, ...]:
+    found = tuple(_items(value))
+    if not all(isinstance(item, str) for item in found):
+        raise RuleError("a rule table that cannot be read; a list of texts was expected")
+    return cast("tuple[str, ...]", found)
+
+
+_READERS: Mapping[str, Callable[[dict[str, Json]], RuleTable]] = {"pacte-decider/1": _decider_1}
+"""One reader per version of the decider. INVARIANT: a version that was ever released keeps its reader."""

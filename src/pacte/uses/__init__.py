@@ -1,0 +1,1 @@
+"""Uses: what is done with data. Each takes a permit; none knows another."""

@@ -1,0 +1,78 @@
+"""The suppression list: remembers, without knowing whom, which addresses must not be contacted again.
+
+It outlives the erasure of the person, so that a bought or re-imported file does not bring them back. Its values are
+blinded twice: the index's blind value of the address, blinded again under a house key of its own (`suppression`).
+An erasure can therefore fill it from the index without opening a sealed value, and once the index rows are gone the
+two lists cannot be joined without both keys. It has an end: a keyed fingerprint of an address is still personal data.
+Source: GDPR Art. 5(1)(e), 17(3)(b) and 21(3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection
+
+from pacte.kernel.errors import BadInput
+from pacte.kernel.ids import SubjectId
+from pacte.kernel.instant import Instant
+from pacte.keys.blind import blind
+from pacte.keys.store import KeyStore
+from pacte.vault.index import blinds
+from pacte.vault.tables import SUPPRESSED, append, blank, look_up
+
+HOUSE_KEY = "suppression"
+
+_REASON = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_KEEP_LATER_END = (
+    "ON CONFLICT (field, blind, reason) WHERE field IS NOT NULL DO UPDATE SET until ="
+    " CASE WHEN excluded.until > until THEN excluded.until ELSE until END"
+)
+
+
+def add(connection: Connection, keys: KeyStore, values: Iterable[tuple[str, str]], reason: str, until: Instant) -> int:
+    """Suppress each (field, value in normal form) until then; answers how many values.
+
+    `reason` is a short code such as `erased` or `objected`. Of two ends for the same value and reason the later stays.
+    """
+    wanted = sorted(set(values))
+    pairs = [(field, value) for (field, _), value in zip(wanted, blinds(keys, wanted), strict=True)]
+    return _remember(connection, keys, pairs, reason, until)
+
+
+def remember(connection: Connection, keys: KeyStore, subject: SubjectId, reason: str, until: Instant) -> int:
+    """Suppress everything the index finds this person by, before their index rows go; answers how many values."""
+    query = "SELECT field, blind FROM vault_index WHERE subject = ?"
+    pairs = [(field, value) for field, value in connection.exec_driver_sql(query, (subject,))]
+    return _remember(connection, keys, pairs, reason, until)
+
+
+def suppressed(connection: Connection, keys: KeyStore, field: str, values: Collection[str], now: Instant) -> set[str]:
+    """Those of the values (normal forms of `field`) that must not be contacted at `now`."""
+    asked = list(values)
+    key = keys.house_key(HOUSE_KEY)
+    blinded = blinds(keys, [(field, value) for value in asked])
+    sought = {_twice(key, field, once): value for once, value in zip(blinded, asked, strict=True)}
+    query = "SELECT blind FROM vault_suppressed WHERE field = ? AND until > ? AND blind IN"
+    return {sought[row[0]] for row in look_up(connection, query, (field, now), list(sought))}
+
+
+def purge(connection: Connection, now: Instant) -> int:
+    """Forget the suppressions that have ended; answers how many."""
+    return blank(connection, SUPPRESSED, "until <= ?", [(now,)])
+
+
+def _remember(
+    connection: Connection, keys: KeyStore, pairs: list[tuple[str, bytes]], reason: str, until: Instant
+) -> int:
+    if not _REASON.fullmatch(reason):
+        raise BadInput("a reason that is not a short code; expected one such as `erased` or `objected`")
+    key = keys.house_key(HOUSE_KEY)
+    rows = sorted((_twice(key, field, once), field, reason, until) for field, once in pairs)
+    append(connection, SUPPRESSED, rows, _KEEP_LATER_END)
+    return len(rows)
+
+
+def _twice(key: bytes, field: str, once: bytes) -> bytes:
+    return blind(key, field, once.hex())
