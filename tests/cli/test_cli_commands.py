@@ -39,7 +39,7 @@ LOOKS: list[Said] = [
     (["replay", "USE", "DENIED"], 0, "is not in the recorded set", "n’est pas dans l’ensemble"),
     (["erase", "PERMITTED", "--dry-run"], 0, "This would be erased:", "Seraient effacés :"),
     (["doctor"], 0, "✓ policy.yaml is readable", "✓ policy.yaml est lisible"),
-    (["ledger", "log", "-n", "3"], 0, "looks at the person’s record", "consulte le dossier"),
+    (["ledger", "log", "-n", "300"], 0, "Data are used for “newsletter”", "Des données servent à « newsletter »"),
     (["ledger", "log", "--person", "PERMITTED"], 0, "says yes to “newsletter”", "dit oui à « newsletter »"),
     (["ledger", "check"], 0, "✓ The house is sound", "✓ La maison est saine"),
     (["ledger", "checkpoint"], 0, "pacte.example/house/", "pacte.example/house/"),

@@ -115,3 +115,12 @@ def test_an_undated_no_said_again_in_another_file_counts_again(tmp_path: Path) -
     load(home.house, later)
     assert home.size == before, "the same file twice changes nothing"
     assert home.house.check() == []
+
+
+def test_the_doctor_notices_an_anchor_file_that_was_emptied(home: World) -> None:
+    """An anchor file that no longer knows the ledger's head is an error, until the next commit writes it again."""
+    from pacte.app.doctor import examine
+
+    assert "anchors_behind" not in {finding.code for finding in examine(home.house)}
+    home.house.anchor_file.write_bytes(b"")
+    assert "anchors_behind" in {finding.code for finding in examine(home.house)}

@@ -35,6 +35,9 @@ def examine(house: House) -> list[Finding]:
     found = [*_installation(house)]
     with house.reading() as conn:
         found += _records(conn, house.clock())
+        last = anchors.read(house.anchor_file).last
+        if last is None or last.size < log.head(conn).size:
+            found.append(Finding("error", "anchors_behind"))
         found += [Finding("error", "lake_damaged", problem) for problem in segments.check(conn, house.lake)]
     try:
         house.policy()
