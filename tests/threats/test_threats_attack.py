@@ -124,3 +124,19 @@ def test_the_doctor_notices_an_anchor_file_that_was_emptied(home: World) -> None
     assert "anchors_behind" not in {finding.code for finding in examine(home.house)}
     home.house.anchor_file.write_bytes(b"")
     assert "anchors_behind" in {finding.code for finding in examine(home.house)}
+
+
+def test_a_founding_cut_short_is_begun_again_and_lost_records_are_not_hidden(tmp_path: Path) -> None:
+    """Before its records are in place no house stands and `create` may be asked again; afterwards it refuses."""
+    from pacte.app.house import create, open_house
+
+    place = tmp_path / "house"
+    create(place).close()
+    (place / "records.db").unlink()  # the crash point `anchored-not-founded`
+    create(place).close()
+    open_house(place).close()
+    standing = world(tmp_path / "other")
+    standing.house.close()
+    (standing.house.path / "records.db").unlink()
+    with pytest.raises(BadInput, match="put it back"):
+        create(standing.house.path)

@@ -214,6 +214,7 @@ def create(
     """
     if (path / RECORDS).exists():
         raise BadInput("a house stands here already; open it, or choose another directory")
+    _refuse_lost_records(path / ANCHORS)
     cut_short = (path / KEYS / "keys.db").exists()  # an earlier attempt that never came to its records
     identity = secrets.token_hex(8)
     origin = check_name(origin or f"pacte.example/house/{identity}")
@@ -229,11 +230,14 @@ def create(
     keys = open_keystore(path / KEYS, service, create=not cut_short)
     signer = NoteSigner(keys.house_key("log-signing"), settings.origin)
     _found(path, signer, identity, clock())
-    # Crash point `founded-not-anchored`: the house stands; its first commit writes the first anchor.
-    house = House(path, settings, db.open_sqlite(path / RECORDS), keys, signer, clock)
-    with house.reading() as conn:
-        _anchor(house.anchor_file, log.head(conn))
-    return house
+    return House(path, settings, db.open_sqlite(path / RECORDS), keys, signer, clock)
+
+
+def _refuse_lost_records(anchor_file: Path) -> None:
+    """A new log beside the anchors of another would hide that a ledger is gone; one founding cut short is no loss."""
+    last = anchors.read(anchor_file).last
+    if last is not None and last.size > 1:
+        raise BadInput(f"a house stood here and its `{RECORDS}` is gone; put it back, or choose another directory")
 
 
 def _found(path: Path, signer: NoteSigner, identity: str, now: Instant) -> None:
@@ -246,8 +250,12 @@ def _found(path: Path, signer: NoteSigner, identity: str, now: Instant) -> None:
     with db.write(engine) as conn:
         db.metadata.create_all(conn)
         log.create(conn, signer, house=identity, now=now)
+        begun = log.head(conn)
     db.truncate_wal(engine)
     engine.dispose()
+    (path / ANCHORS).unlink(missing_ok=True)  # at most the anchor of a founding that was cut short
+    _anchor(path / ANCHORS, begun)
+    # Crash point `anchored-not-founded`: no house stands yet; founding it again replaces the anchor.
     beside.rename(path / RECORDS)
 
 

@@ -36,7 +36,7 @@ class Verdicts:
 def decide_set(conn: Connection, lake: Path, table: RuleTable, question: Question, *, proofs: bool = False) -> Verdicts:
     """Decide for every known person. With `proofs`, also count who would be permitted with a better proof.
 
-    Raises nothing for a strange fact: whatever cannot be decided is denied, as for one person.
+    Raises `Denied` when the facts are behind the ledger or a rule cannot be evaluated: then nobody is permitted.
     """
     _refuse_stale(conn)
     duck = duckdb.connect(":memory:")
