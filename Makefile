@@ -39,6 +39,8 @@ format: $(VENV)/.ready-test ## rewrite the code in the house's style
 docs: $(VENV)/.ready-test ## write the reference pages that follow from the code
 	$(BIN)/python -m tools.commands
 	$(BIN)/python -m tools.tables
+	$(BIN)/python -m tools.packs
+	$(BIN)/python -m tools.schema
 
 bench: $(VENV)/.ready-test ## measure beside plain baselines (SCALE=small or full), into build/bench.json
 	$(BIN)/python -m bench --scale $(SCALE)

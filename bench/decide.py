@@ -56,7 +56,7 @@ def figures(scale: Scale) -> Iterator[tuple[str, Figure]]:
 
 
 def _policy() -> RuleTable:
-    with as_file(files("pacte.policy") / "templates" / "policy.yaml") as path:
+    with as_file(files("pacte.policy") / "templates" / "shop" / "policy.yaml") as path:
         return compile_policy(load_policy(path)).table
 
 

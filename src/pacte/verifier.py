@@ -881,13 +881,13 @@ _COMMON = "v:n kind:t at:i role:t by:t"
 _COMMON_OPTIONAL = "clock:i behalf:t jointly:t"
 _KINDS = {
     "genesis": "house:t origin:t vkey:t format:n | role:t continues:c",
-    "policy": "policy:d rules:d decider:t effective:i | label:t",
-    "notice": "notice:d locale:t version:t purposes:o effective:i |",
+    "policy": "policy:d rules:d decider:t effective:i | label:t advice:t advice_text:d advised_by:t",
+    "notice": "notice:d locale:t version:t purposes:o effective:i | says:o",
     "fact": "subject:p effective:i commit:d sealed:t | source:t",
     "collection": "subject:p dataset:t source:t effective:i load:t | notice:d",
     "told": "subject:p notice:d effective:i how:t |",
     "choice": "subject:p purpose:t act:t learned:i method:t grade:t voice:t authenticated:n | effective:i channel:t "
-    "recipient:t expires:i notice:d locale:t notice_version:t form:d signal:t",
+    "recipient:t expires:i notice:d locale:t notice_version:t form:d signal:t reason:t",
     "load": "load:t dataset:t source:t file:d mapping:d rows:n accepted:n rejected:n unchanged:n segments:l |",
     "use": "use:p purpose:t fields:l categories:l as_of:i known:n rules:d policy:d counts:o candidates:n "
     "expires:i domain:t mode:t | channel:t recipient:t set:s until:i subject:p within:p",
@@ -1056,7 +1056,7 @@ def _time(instant: int | None) -> str:
 
 
 _INSTANTS = frozenset(
-    "effective learned expires as_of until evidence_until suppressed_until backups_until".split()  # noqa: SIM905
+    "effective learned expires as_of until evidence_until suppressed_until backups_until".split()  # noqa: SIM905 # one line
 )
 _UNTOLD = frozenset({"v", "kind", "at", "clock", "subject", "commit", "sealed", "set", "vkey", "format", "continues"})
 
@@ -1086,7 +1086,10 @@ def _value(say: _Words, value: object) -> str:
 
 # --- in plain words --------------------------------------------------------------------------------------------------
 
-_ACTS = frozenset({"given", "refused", "withdrawn", "objected", "objection_lifted", "restricted", "restriction_lifted"})
+_ACTS = frozenset(
+    "given refused withdrawn objected objection_lifted objection_overruled restricted restriction_lifted".split()  # noqa: SIM905 # one line
+)
+_LOOSENING = frozenset({"given", "objection_lifted", "objection_overruled", "restriction_lifted"})
 A_MINUTE = 60_000_000
 LONGEST_WORD = 128
 SURELY_AN_INSTANT = 10**13  # microseconds; no other fact is a number that large
@@ -1135,7 +1138,8 @@ def _plain_choice(say: _Words, entry: dict[str, Any]) -> str:
     if entry["act"] not in _ACTS:
         return say("kind_choice")
     who = say("guardian" if entry["voice"] == "guardian" else "person")
-    return say(f"plain_{entry['act']}", who=who, what=_target(say, entry))
+    reason = _word(entry.get("reason", "?"))
+    return say(f"plain_{entry['act']}", who=who, what=_target(say, entry), reason=reason)
 
 
 def _plain_use(say: _Words, entry: dict[str, Any], present: str | None) -> str:
@@ -1174,7 +1178,10 @@ def _target(say: _Words, entry: dict[str, Any]) -> str:
 
 
 def _purpose(say: _Words, purpose: str) -> str:
-    return say("every_purpose") if purpose == "*" else say("purpose", purpose=purpose)
+    if purpose == "*":
+        return say("every_purpose")
+    code = f"purpose_{purpose.replace(':', '_')}"
+    return say(code) if code in _WORDS else say("purpose", purpose=purpose)
 
 
 def _aside(say: _Words, entry: dict[str, Any]) -> list[str]:
@@ -1190,12 +1197,14 @@ def _aside(say: _Words, entry: dict[str, Any]) -> list[str]:
             aside.append(say("aside_until", day=say.day(entry["expires"])))
         if entry["act"] == "given":
             aside.append(say("aside_proof", grade=say.label(entry["grade"])))
-        if not entry["authenticated"] and entry["act"] in ("given", "objection_lifted", "restriction_lifted"):
+        if not entry["authenticated"] and entry["act"] in _LOOSENING:
             aside.append(say("aside_unauthenticated"))
         if "signal" in entry:
             aside.append(say("aside_signal", signal=entry["signal"]))
     if entry["kind"] == "use" and entry["role"] == "processor":
         aside.append(say("aside_processor", behalf=entry.get("behalf", "?")))
+    if entry["kind"] == "policy" and "advice" in entry:
+        aside.append(say("aside_advice", advice=say.label(entry["advice"])))
     if "evidence_until" in entry:
         aside.append(say("aside_evidence", day=say.day(entry["evidence_until"])))
     if entry["kind"] == "fact" and "source" in entry:
@@ -1606,6 +1615,13 @@ _WORDS: dict[str, tuple[str, str]] = {
     "person": ("the person", "la personne"),
     "guardian": ("the person’s guardian", "son représentant légal"),
     "purpose": ("{purpose}", "« {purpose} »"),
+    "purpose_all_sale": ("every sale or sharing of the data", "toute vente ou tout partage des données"),
+    "purpose_all_sensitive": (
+        "every use of sensitive data beyond what is needed",
+        "tout usage des données sensibles au-delà du nécessaire",
+    ),
+    "purpose_all_automated": ("every decision made by machines", "toute décision prise par des machines"),
+    "purpose_all_after_death": ("the use of the data after death", "l’usage des données après la mort"),
     "every_purpose": ("every purpose", "toutes les finalités"),
     "by_email": ("by email", "par courriel"),
     "by_sms": ("by SMS", "par SMS"),
@@ -1647,6 +1663,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "plain_withdrawn": ("{who} withdrew the consent to {what}", "{who} a retiré le consentement à {what}"),
     "plain_objected": ("{who} objected to {what}", "{who} a fait opposition à {what}"),
     "plain_objection_lifted": ("{who} lifted the objection to {what}", "{who} a levé l’opposition à {what}"),
+    "plain_objection_overruled": (
+        "the company overruled the objection to {what}, for compelling grounds: {reason}",
+        "l’entreprise a écarté l’opposition à {what}, pour des motifs impérieux : {reason}",
+    ),
     "plain_restricted": (
         "{who} had the use of the data restricted",
         "{who} a fait limiter l’usage des données",
@@ -1698,6 +1718,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "aside_proof": ("proof: {grade}", "preuve : {grade}"),
     "aside_unauthenticated": ("identity not checked", "identité non vérifiée"),
     "aside_signal": ("browser signal {signal}", "signal du navigateur {signal}"),
+    "aside_advice": (
+        "advice of the data protection officer: {advice}",
+        "avis du délégué à la protection des données : {advice}",
+    ),
     "aside_processor": ("as processor for {behalf}", "comme sous-traitant de {behalf}"),
     "aside_evidence": ("evidence kept until {day}", "preuves gardées jusqu’au {day}"),
     "aside_clock": ("the house’s clock stood back at {clock}", "l’horloge de la maison retardait, à {clock}"),
@@ -1747,6 +1771,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "car la finalité ne s’adresse pas à cette personne",
     ),
     "because_age_unknown": ("because the age was unknown", "car l’âge était inconnu"),
+    "because_too_young": (
+        "because the person was younger than the purpose allows",
+        "car la personne était plus jeune que la finalité ne l’admet",
+    ),
     "because_under_age_no_guardian": (
         "because the person was under age, without a parent’s agreement",
         "car la personne était trop jeune, sans l’accord d’un parent",
@@ -1892,6 +1920,13 @@ _LABELS: dict[str, tuple[str, str]] = {
     "house": ("house", "maison"),
     "origin": ("log", "journal"),
     "policy": ("policy", "politique"),
+    "advice": ("advice of the data protection officer", "avis du délégué à la protection des données"),
+    "not_sought": ("not sought", "non demandé"),
+    "favourable": ("favourable", "favorable"),
+    "reserved": ("with reservations", "réservé"),
+    "unfavourable": ("unfavourable", "défavorable"),
+    "advice_text": ("text of the advice", "texte de l’avis"),
+    "advised_by": ("advised by", "avis donné par"),
     "rules": ("rules", "règles"),
     "decider": ("decider", "décideur"),
     "effective": ("effective", "effet"),
@@ -1910,6 +1945,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "locale": ("language", "langue"),
     "purpose": ("purpose", "finalité"),
     "purposes": ("purposes", "finalités"),
+    "says": ("what else it says", "ce qu’elle dit de plus"),
     "categories": ("categories", "catégories"),
     "fields": ("fields", "champs"),
     "channel": ("channel", "canal"),
@@ -1920,6 +1956,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "withdrawn": ("withdrawn", "retiré"),
     "objected": ("objected", "opposition"),
     "objection_lifted": ("objection lifted", "opposition levée"),
+    "objection_overruled": ("objection overruled", "opposition écartée"),
     "restricted": ("restricted", "limitation"),
     "restriction_lifted": ("restriction lifted", "limitation levée"),
     "method": ("method", "moyen"),
@@ -1945,6 +1982,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "none": ("none", "aucune"),
     "adult": ("adult", "majeur"),
     "minor": ("minor", "mineur"),
+    "over_13": ("13 or over, as declared", "13 ans ou plus, selon sa déclaration"),
+    "over_14": ("14 or over, as declared", "14 ans ou plus, selon sa déclaration"),
+    "over_15": ("15 or over, as declared", "15 ans ou plus, selon sa déclaration"),
+    "over_16": ("16 or over, as declared", "16 ans ou plus, selon sa déclaration"),
     "consumer": ("consumer", "consommateur"),
     "professional": ("professional", "professionnel"),
     "prospect": ("prospect", "prospect"),

@@ -131,7 +131,13 @@ def test_init(pacte: Any, tmp_path: Path, lang: str) -> None:
     assert pacte("ledger", "checkpoint", "-H", tmp_path / "a").out.startswith("shop.example/log\n1\n")
     assert f'language = "{lang}"' in (tmp_path / "a" / "settings.toml").read_text(encoding="utf-8")
     told = pacte("init", tmp_path / "b", "--json").json
-    assert told == {"house": str(tmp_path / "b"), "policy": "policy.yaml", "mapping": "mapping.yaml"}
+    assert told == {
+        "house": str(tmp_path / "b"),
+        "template": "shop",
+        "policy": "policy.yaml",
+        "mapping": "mapping.yaml",
+        "schema": "policy.schema.json",
+    }
 
 
 def test_the_house_s_language_is_spoken(mine: Any) -> None:

@@ -15,11 +15,13 @@ from pacte.kernel.canonical import canonical
 from pacte.kernel.errors import BadInput
 from pacte.kernel.i18n import LANGUAGES, text
 from pacte.kernel.instant import Instant, add_years, parse_instant
+from pacte.ledger.entries import validate
 from pacte.policy.document import load_policy
+from pacte.policy.vocabulary import STANDING_CHOICES
 
 NOW = parse_instant("2026-05-03T10:00:00Z")
 WHO = "1" * 32
-POLICY = load_policy(Path(str(files("pacte.policy").joinpath("templates", "policy.yaml"))))
+POLICY = load_policy(Path(str(files("pacte.policy").joinpath("templates", "shop", "policy.yaml"))))
 
 
 def _build(**changes: Any) -> Any:
@@ -35,7 +37,8 @@ def _build(**changes: Any) -> Any:
 )
 def test_a_choice_built_is_a_choice_that_can_be_recorded(act: str, method: str, grade: str, effective: Any) -> None:
     """What is built passes its own check, is canonical JSON and has no key for what is not known."""
-    entry = _build(act=act, method=method, grade=grade, effective=effective, purpose="*")
+    overruled = {"method": "staff", "reason": "LIA-2026-04"} if act == "objection_overruled" else {}
+    entry = _build(**{"act": act, "method": method, "grade": grade, "effective": effective, "purpose": "*"} | overruled)
     check_choice(entry, NOW)
     assert canonical(entry)
     assert ("effective" in entry) == (effective is not None)
@@ -108,6 +111,51 @@ def test_a_choice_that_fits_is_declared_and_a_yes_is_specific(
         assert ("expires_after" in details) == (POLICY.purposes[purpose].expires_after is not None)
     whole = {"purpose": "*", "act": act} if act.startswith("restrict") else details
     check_choice(_build(**whole), NOW)
+
+
+@pytest.mark.parametrize("purpose", sorted(STANDING_CHOICES.values()))
+def test_an_opt_out_of_all_is_lifted_and_not_given(purpose: str) -> None:
+    """Everybody may object to every sale and lift it again; only what comes after death can be agreed to."""
+    for act in ("objected", "refused", "withdrawn", "objection_lifted"):
+        assert fitted(POLICY, {"purpose": purpose, "act": act})["act"] == act
+    if purpose == "all:after_death":
+        check_choice(_build(**fitted(POLICY, {"purpose": purpose, "act": "given"})), NOW)
+    else:
+        with pytest.raises(Unfit, match="an opt-out is lifted, not given"):
+            fitted(POLICY, {"purpose": purpose, "act": "given"})
+    for word, value in (("channel", "email"), ("recipient", "mailer")):
+        with pytest.raises(Unfit, match=f"is about every {word}"):
+            fitted(POLICY, {"purpose": purpose, "act": "objected", word: value})
+
+
+@pytest.mark.parametrize(
+    ("purpose", "message"),
+    [
+        ("newsletter", "absolute"),
+        ("similar_offers", r"absolute \(GDPR Art. 21\(2\)-\(3\)\)"),
+        ("order_service", "rests on `contract`"),
+        ("*", "for one purpose"),
+        ("all:sale", "takes no such act"),
+    ],
+)
+def test_what_no_ground_outweighs_cannot_be_overruled(purpose: str, message: str) -> None:
+    """Direct marketing, agreements, contracts, everything at once, an opt-out of sale: an objection stands there."""
+    with pytest.raises(Unfit, match=message):
+        fitted(POLICY, {"purpose": purpose, "act": "objection_overruled", "reason": "LIA-2026-04"})
+
+
+def test_an_objection_is_overruled_by_staff_for_a_reason_on_file() -> None:
+    """Whoever outweighs an objection says where that was weighed; the person's own answer never carries a reason."""
+    said = {"purpose": "statistics", "act": "objection_overruled", "method": "staff"}
+    with pytest.raises(Unfit, match="for a reason"):
+        fitted(POLICY, said)
+    entry = _build(**fitted(POLICY, said | {"reason": "LIA-2026-04"}), authenticated=True)
+    validate({**entry, "v": 1, "at": NOW})
+    for changes in ({"reason": "because she shouted"}, {"method": "web_form"}, {"act": "objection_lifted"}):
+        with pytest.raises(BadInput):
+            _build(**said | {"reason": "LIA-2026-04"} | changes)
+    with pytest.raises(BadInput, match="`reason`"):
+        validate({**entry, "v": 1, "at": NOW, "act": "objected"})
 
 
 def test_a_no_may_be_as_wide_as_somebody_wants() -> None:

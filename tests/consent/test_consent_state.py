@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -26,6 +26,7 @@ from pacte.kernel.instant import Instant
 from pacte.lake.numbers import numbers, release
 from pacte.lake.segments import rewrite_without
 from pacte.lake.source import open_lake
+from pacte.policy.vocabulary import STANDING_CHOICES
 
 PEOPLE = ["1" * 32, "2" * 32, "3" * 32]
 NOTICES = ["a" * 64, "b" * 64]
@@ -40,7 +41,7 @@ _choice = st.fixed_dictionaries(
     {
         "kind": st.just("choice"),
         "subject": st.sampled_from(PEOPLE),
-        "purpose": st.sampled_from(["news", "news", "ads", "*"]),
+        "purpose": st.sampled_from(["news", "news", "ads", "*", "all:sale", "all:after_death"]),
         "act": st.sampled_from(
             [
                 "given",
@@ -49,12 +50,13 @@ _choice = st.fixed_dictionaries(
                 "withdrawn",
                 "objected",
                 "objection_lifted",
+                "objection_overruled",
                 "restricted",
                 "restriction_lifted",
             ]
         ),
         "learned": times,
-        "method": st.just("paper"),
+        "method": st.sampled_from(["paper", "id_check"]),
         "grade": st.sampled_from(GRADES),
         "voice": st.sampled_from(["self", "self", "guardian"]),
         "authenticated": st.sampled_from([1, 1, 0]),
@@ -65,6 +67,7 @@ _choice = st.fixed_dictionaries(
         "recipient": st.just("mailer"),
         "expires": st.integers(5, 20),
         "notice": st.sampled_from(NOTICES),
+        "signal": st.just("gpc"),
     },
 )
 _fact = st.fixed_dictionaries(
@@ -79,7 +82,7 @@ _fact = st.fixed_dictionaries(
                 optional={
                     "place": st.sampled_from(["FR", "US-CA"]),
                     "capacity": st.sampled_from(["consumer", "deceased"]),
-                    "age": st.sampled_from(["adult", "minor"]),
+                    "age": st.sampled_from(["adult", "minor", "over_15"]),
                     "minor_until": times,
                     "contract_since": times,
                     "contract_until": times,
@@ -172,8 +175,13 @@ def duck(engine: Engine, lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 # The naive reading: at query time, from entries alone, without rectangles.
 
 
-def _silent(name: str) -> dict[str, Any]:
-    return {fact: value for fact, value in UNKNOWN.items() if fact.startswith(f"{name}.")}
+SILENT = {"status": "none", "since": None, "expires": None, "grade": 0, "signal": "", "notice": None, "method": None}
+LIFTED, OVERRULED = "objection_lifted", "objection_overruled"
+STANDING_FACTS = ("sale", "sensitive", "automated", "directive")
+
+
+def _named(name: str, said: dict[str, Any]) -> dict[str, Any]:
+    return {fact: value for word, value in said.items() if (fact := f"{name}.{word}") in UNKNOWN}
 
 
 def _begins(entry: Entry) -> int:
@@ -192,44 +200,51 @@ def _naive_choice(known: Story, who: str, voice: str, asked: tuple[str, str, str
         if any(said not in (question, wild) for said, question, wild in zip(about, asked, ("*", "", ""), strict=True)):
             continue
         vague = "effective" not in entry or not entry["authenticated"]
-        (weak if vague and entry["act"] in ("given", "objection_lifted") else firm).append((index, entry))
+        (weak if vague and entry["act"] in ("given", LIFTED, OVERRULED) else firm).append((index, entry))
     counting = firm or weak
-    name = {"self": "choice", "guardian": "guardian"}[voice]
     if not counting:
-        return _silent(name)
+        return dict(SILENT)
     latest = max(_begins(entry) for _, entry in counting)
     same_time = [one for one in counting if _begins(one[1]) == latest]
-    for act in ("objected", "withdrawn", "refused", "objection_lifted", "given"):
+    for act in ("objected", "withdrawn", "refused", LIFTED, OVERRULED, "given"):
         saying = [entry for _, entry in same_time if entry["act"] == act]
         if saying:
             break
     said = saying[-1]
-    if act == "objection_lifted":
-        # It ends objections only: what else was said still counts.
-        rest = [one for one in known if one[1].get("act") != act]
-        before = _naive_choice(rest, who, voice, asked, t)
-        if before[f"{name}.status"] == "objected":
-            rest = [one for one in rest if one[1].get("act") != "objected"]
-            before = _naive_choice(rest, who, voice, asked, t)
-            if before[f"{name}.status"] == "given":
-                before = _silent(name)
-        if before[f"{name}.status"] != "none":
+    if act in (LIFTED, OVERRULED):
+        # It ends objections only: what else was said still counts. Nobody overrules what was not objected to.
+        answers = (LIFTED, OVERRULED) if act == LIFTED else (OVERRULED,)
+        before = _naive_choice(_without(known, *answers), who, voice, asked, t)
+        if before["status"] == "objected":
+            before = _naive_choice(_without(known, "objected", LIFTED, OVERRULED), who, voice, asked, t)
+            if before["status"] in ("given", "none"):
+                before = {}
+        elif before["status"] == "none" and act == LIFTED:
+            before = {}
+        if before:
             return before
-    facts = {
-        f"{name}.status": "lifted" if act == "objection_lifted" else act,
-        f"{name}.since": latest,
-        f"{name}.expires": said.get("expires"),
-        f"{name}.grade": GRADES.index(said["grade"]),
+    return SILENT | {
+        "status": {LIFTED: "lifted", OVERRULED: "overruled"}.get(act, act),
+        "since": latest,
+        "expires": said.get("expires"),
+        "grade": GRADES.index(said["grade"]),
+        "signal": said.get("signal", ""),
+        "notice": said.get("notice"),
+        "method": said["method"],
+        "firm": bool(firm),
     }
-    return facts | ({"choice.signal": ""} if voice == "self" else {})
 
 
-def _naive_hold(known: Story, who: str, t: int) -> str:
+def _without(known: Story, *acts: str) -> Story:
+    return [one for one in known if one[1].get("act") not in acts]
+
+
+def _naive_hold(known: Story, who: str, t: int) -> tuple[str, int]:
     steps = {e["step"] for _, e in known if e["kind"] == "erasure" and e["subject"] == who and e["effective"] <= t}
     if "done" in steps:
-        return "erased"
+        return "erased", -1
     if "restricted" in steps:
-        return "erasing"
+        return "erasing", -1
     last, status = -1, "none"
     for _, entry in known:
         if entry["kind"] != "choice" or entry["subject"] != who or _begins(entry) > t:
@@ -239,10 +254,25 @@ def _naive_hold(known: Story, who: str, t: int) -> str:
         sure = entry["purpose"] == "*" and "effective" in entry and entry["authenticated"]
         if entry["act"] == "restriction_lifted" and sure and _begins(entry) > last:
             last, status = _begins(entry), "none"
-    return status
+    return status, last
 
 
-def _naive_facts(story: Story, who: str, asked: tuple[str, str, str], t: int, s: int) -> dict[str, Any]:
+def _naive_standing(known: Story, who: str, asked: tuple[str, str, str], t: int, grown: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, purpose in STANDING_CHOICES.items():
+        about = (purpose, *asked[1:])
+        own, parent = (_naive_choice(known, who, voice, about, t) for voice in ("self", "guardian"))
+        order = ["refused", "withdrawn", "objected"]
+        heed = parent["status"] in order and not grown
+        if heed and own["status"] in order:
+            heed = order.index(parent["status"]) > order.index(own["status"])
+        found |= _named(name, parent if heed else own)
+    return found
+
+
+def _naive_facts(
+    story: Story, who: str, asked: tuple[str, str, str], t: int, s: int, *, standing: bool = False
+) -> dict[str, Any]:
     known = story[:s]
     if not any(entry.get("subject") == who for _, entry in known):
         return dict(UNKNOWN)
@@ -253,9 +283,16 @@ def _naive_facts(story: Story, who: str, asked: tuple[str, str, str], t: int, s:
         for names in (("place",), ("capacity",), ("age", "minor_until"), ("contract_since",), ("contract_until",)):
             if spoken & set(names):
                 facts |= {_FACT_NAMES[name]: vector.get(name) for name in names}
-    for voice in ("self", "guardian"):
-        facts |= _naive_choice(known, who, voice, asked, t)
-    return facts | {"hold.status": _naive_hold(known, who, t)}
+    own = _naive_choice(known, who, "self", asked, t)
+    facts |= _named("choice", own) | _named("guardian", _naive_choice(known, who, "guardian", asked, t))
+    hold, since = _naive_hold(known, who, t)
+    again = own["status"] == "given" and own["firm"] and own["since"] > since
+    facts |= {"hold.status": hold, "choice.after_hold": int(hold == "restricted" and again)}
+    if not standing:
+        return facts
+    until = facts["person.minor_until"]
+    grown = facts["person.age"] == "adult" or (until is not None and until <= t)
+    return facts | _naive_standing(known, who, asked, t, grown)
 
 
 _FACT_NAMES = {name: f"person.{name}" for name in ("place", "capacity", "age", "minor_until")} | {
@@ -320,6 +357,8 @@ def test_later_entries_never_change_an_earlier_answer(engine: Engine, story: Sto
             for who, no in [*nos.items()] * 3:
                 t, asked = Instant(chance.choice(TIMES)), _question(chance)
                 assert facts_at(conn, no, *asked, t, s) == _naive_facts(story, who, asked, t, s)
+                whole = facts_at(conn, no, *asked, t, s, STANDING_FACTS)
+                assert whole == _naive_facts(story, who, asked, t, s, standing=True)
                 assert told_notices(conn, no, t, s) == _naive_told(story, who, t, s)
 
 
@@ -355,8 +394,9 @@ def test_a_population_is_read_as_its_members_are(
             _apply(conn, story[written:], chance)
         for _ in range(4):
             asked, t, s = _question(chance), Instant(chance.choice(TIMES)), chance.randint(0, len(story))
-            name = population.view_sql(duck, conn, lake, *asked, t, s)
-            facts = {no: facts_at(conn, no, *asked, t, s) for no in numbers(conn, PEOPLE).values()}
+            standing = chance.sample(STANDING_FACTS, chance.randint(0, 4))
+            name = population.view_sql(duck, conn, lake, *asked, t, s, standing)
+            facts = {no: facts_at(conn, no, *asked, t, s, standing) for no in numbers(conn, PEOPLE).values()}
             columns = [fact.replace(".", "_") for fact in UNKNOWN]
             rows = duck.execute(f"SELECT no, {', '.join(columns)} FROM {name} ORDER BY no").fetchall()
             expected = [(no, *one.values()) for no, one in sorted(facts.items()) if one["person.known"]]
@@ -459,6 +499,93 @@ def test_lifting_what_nobody_objected_to_changes_nothing(engine: Engine) -> None
         story = [_said("given", 10), _said("refused", 10, purpose="ads"), _said("objection_lifted", 20, purpose="*")]
         state.apply(conn, list(enumerate(story)), _open)
         assert [_status(conn, 25, 3, (purpose, "", "")) for purpose in ("news", "ads")] == ["given", "refused"]
+
+
+@pytest.fixture
+def read(engine: Engine, duck: duckdb.DuckDBPyConnection, lake: Path) -> Callable[..., dict[str, Any]]:
+    """The facts of the first person for `news`, which both readers must give alike."""
+
+    def both(conn: Connection, t: int, s: int, *standing: str) -> dict[str, Any]:
+        asked = ("news", "", "", Instant(t), s, standing)
+        facts = facts_at(conn, numbers(conn, PEOPLE)[PEOPLE[0]], *asked)
+        columns = ", ".join(fact.replace(".", "_") for fact in UNKNOWN)
+        view = population.view_sql(duck, conn, lake, *asked)
+        assert duck.execute(f"SELECT {columns} FROM {view}").fetchall() == [tuple(facts.values())]
+        return dict(facts)
+
+    return both
+
+
+@pytest.mark.parametrize("no", ["refused", "withdrawn"])
+def test_overruling_ends_an_objection_and_nothing_else(engine: Engine, no: str) -> None:
+    """Compelling grounds answer an objection until there is another one; a refusal beneath it stands."""
+    with _scratch(engine) as conn:
+        story = [_said("objected", 20), _said("objection_overruled", 30), _said("objected", 40), _said(no, 10)]
+        state.apply(conn, list(enumerate(story)), _open)
+        assert [_status(conn, t, 3) for t in (25, 35, 45)] == ["objected", "overruled", "objected"]
+        assert [_status(conn, t, 4) for t in (15, 25, 35)] == [no, "objected", no]
+
+
+def test_overruling_what_nobody_objected_to_changes_nothing(engine: Engine) -> None:
+    """Silence stays silence, a yes a yes, and an objection that the person lifted stays lifted."""
+    with _scratch(engine) as conn:
+        lifted = [_said("objected", 5, purpose="profile"), _said("objection_lifted", 10, purpose="profile")]
+        over = [_said("objection_overruled", 20, purpose=purpose) for purpose in ("news", "ads", "profile")]
+        state.apply(conn, list(enumerate([_said("given", 10, purpose="ads"), *lifted, *over])), _open)
+        found = [_status(conn, 25, 6, (purpose, "", "")) for purpose in ("news", "ads", "profile")]
+        assert found == ["none", "given", "lifted"]
+
+
+def test_nobody_unknown_overrules_an_objection(engine: Engine) -> None:
+    """An overruling of which nobody knows who decided it, or when, answers nothing."""
+    with _scratch(engine) as conn:
+        weak = [_said("objection_overruled", 30, authenticated=0), _said("objection_overruled", None)]
+        state.apply(conn, list(enumerate([_said("objected", 20), *weak])), _open)
+        assert _status(conn, 60, 3) == "objected"
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        (_said("given", 30), 1),
+        (_said("given", 10), 0),
+        (_said("given", 20), 0),
+        (_said("given", 30, authenticated=0), 0),
+        (_said("given", None), 0),
+        (_said("refused", 30), 0),
+    ],
+    ids=["after", "before", "at once", "by somebody", "undated", "a no"],
+)
+def test_a_restricted_person_may_say_yes_again(engine: Engine, read: Any, later: Entry, expected: int) -> None:
+    """Only a yes that is dated after the restriction, and known to be theirs, is one in spite of it."""
+    with _scratch(engine) as conn:
+        state.apply(conn, [(0, _said("restricted", 20, purpose="*")), (1, later)], _open)
+        facts = read(conn, 60, 2)
+        assert (facts["hold.status"], facts["choice.after_hold"]) == ("restricted", expected)
+        state.apply(conn, [(2, _said("restricted", 55, purpose="*"))], _open)
+        assert read(conn, 60, 3)["choice.after_hold"] == 0
+        assert read(conn, 60, 2)["choice.after_hold"] == expected
+
+
+def test_an_opt_out_of_every_sale_is_found_where_it_is_asked_for(engine: Engine, read: Any) -> None:
+    """A signal to everything covers it, a parent's no counts until the child is 18, and lifting it is for it alone."""
+    with _scratch(engine) as conn:
+        told = {"kind": "fact", "subject": PEOPLE[0], "effective": 0, "vector": {"age": "minor", "minor_until": 50}}
+        story = [
+            told,
+            _said("objected", 10, purpose="*", signal="gpc"),
+            _said("objection_lifted", 20, purpose="all:sale"),
+            _said("objected", 30, purpose="all:sale", voice="guardian"),
+        ]
+        state.apply(conn, list(enumerate(story)), _open)
+
+        def said(t: int, *standing: str) -> list[Any]:
+            facts = read(conn, t, 4, *standing)
+            return [facts["sale.status"], facts["sale.signal"], facts["sensitive.status"]]
+
+        assert said(15, "sale", "sensitive") == ["objected", "gpc", "objected"]
+        assert said(25, "sale") == ["lifted", "", "none"], "what is not asked for is not looked up"
+        assert [said(t, "sale")[0] for t in (35, 49, 50)] == ["objected", "objected", "lifted"]
 
 
 def test_a_decision_cites_the_choice_it_rests_on(engine: Engine) -> None:

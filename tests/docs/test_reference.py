@@ -15,6 +15,8 @@ from pacte.intake import mapping
 from pacte.kernel import errors
 from pacte.ledger import anchors, entries
 from pacte.policy import model
+from pacte.policy.findings import CODES
+from pacte.policy.packs import BUILT_IN, built_in
 from tools import tables
 from tools.commands import PAGE, page
 from tools.tree import ROOT, repository_files
@@ -122,7 +124,9 @@ POLICY = {
     "`suppression`": model.Suppression,
     "`evidence`": model.Evidence,
     "`recipients`": model.Recipient,
+    "`safeguard`": model.Safeguard,
     "`purposes`": model.Purpose,
+    "`balancing`": model.Balancing,
     "`ages`": model.Ages,
     "`retention`": model.Retention,
     "`notices`": model.Notice,
@@ -224,3 +228,23 @@ def test_the_forms_of_files_are_documented() -> None:
     assert len(forms) >= 9
     assert {key for form in forms for key in form if f"`{key}`" not in text and f'"{key}"' not in text} == set()
     assert anchors.Anchor.__dataclass_fields__.keys() == verifier._ANCHOR_KEYS.keys()
+
+
+def test_every_finding_is_documented_with_its_level() -> None:
+    """The table of findings holds every code of a check, with its level, and no other."""
+    documented = {
+        next(iter(words(row[0]))): next(iter(words(row[1])))
+        for row in section("docs/reference/policy.md", "What a check finds in a sound policy")
+        if words(row[0])
+    }
+    assert documented == {code: level for code, (level, _) in CODES.items()}
+
+
+def test_every_exception_of_every_pack_is_documented() -> None:
+    """Under each law, the words that a purpose may claim and no other."""
+    page = (ROOT / "docs/reference/policy.md").read_text(encoding="utf-8")
+    for name in BUILT_IN:
+        defined = set(built_in(name).file.exceptions)
+        _, _, below = page.partition(f"\nUnder `{name}`:\n\n")
+        table_of_law = below.partition("\n\n")[0].splitlines()[2:]
+        assert {next(iter(words(row.split("|")[1]))) for row in table_of_law} == defined, name

@@ -17,10 +17,15 @@ from pacte.gate.values import Decision
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant
 from pacte.ledger import queries
+from pacte.policy.vocabulary import METHODS_OF_PARENTS, STANDING_CHOICES
 from pacte.testing.world import World, world
 
-ACTS = ("given", "given", "given", "refused", "withdrawn", "objected", "objection_lifted")
-PURPOSES = ("newsletter", "newsletter", "similar_offers", "statistics", "partner_offers", "*")
+ACTS = ("given", "given", "given", "refused", "withdrawn", "objected", "objection_lifted", "objection_overruled")
+PURPOSES = (
+    *("newsletter", "newsletter", "similar_offers", "statistics", "partner_offers", "*"),
+    *STANDING_CHOICES.values(),
+)
+AGES = [{"age": "adult"}] * 4 + [{"age": "over_15"}, {"age": "over_13"}]
 
 
 @dataclass
@@ -33,9 +38,7 @@ class Past:
 
 
 def _person(world: World, rng: random.Random) -> None:
-    age = rng.choice(
-        [{"age": "adult"}] * 4 + [{"age": "minor", "minor_until": world.clock() + rng.randint(1, 2000) * DAY}]
-    )
+    age = rng.choice([*AGES, {"age": "minor", "minor_until": world.clock() + rng.randint(1, 2000) * DAY}])
     if rng.random() < 0.1:
         age = {"age": None}
     contract = {"contract_since": world.clock() - DAY} if rng.random() < 0.6 else {}
@@ -61,6 +64,12 @@ def _say(world: World, rng: random.Random) -> None:
         "authenticated": rng.choice([1, 1, 0]),
         "voice": rng.choice(["self", "self", "self", "guardian"]),
     }
+    if rng.random() < 0.3:
+        details["notice"] = world.notice(rng.choice(["web-2022", "web-2024"]))
+    if details["voice"] == "guardian" and rng.random() < 0.5:
+        details["method"] = rng.choice(METHODS_OF_PARENTS)
+    if act == "objection_overruled":
+        details |= {"method": "staff", "reason": "LIA-2026-04"}
     if act == "given" and rng.random() < 0.4:
         details["expires"] = (effective or learned) + rng.randint(1, 400) * DAY
     if act == "objected" and rng.random() < 0.5:
@@ -113,7 +122,13 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
         if step in (100, 200):
             _change_policy(home, step)
         if step % 50 == 0:
-            home.said(rng.choice(home.people), "restricted", "*", grade="none")
+            held, heard = rng.sample(home.people, 2)
+            home.said(heard, "objected", "statistics")
+            home.said(held, "restricted", "*", grade="none")
+            home.clock.forward(0.5)
+            for purpose in ("newsletter", "statistics") if step % 100 == 0 else ():
+                home.said(held, "given", purpose, authenticated=rng.choice([1, 1, 0]))
+            home.said(heard, "objection_overruled", "statistics", method="staff", reason="LIA-2026-04")
         if step % 70 == 0:
             home.told(rng.choice(home.people), "web-2024")
     return past

@@ -9,11 +9,18 @@ from dataclasses import replace
 import pytest
 
 from pacte.app.ask import may, permit
+from pacte.app.templates import policy_text
 from pacte.app.uses import declare
-from pacte.gate.permit import LIFETIME, Permit
+from pacte.gate.permit import LIFETIME, LIFETIME_ONE, Permit
 from pacte.gate.values import Decision
 from pacte.kernel.errors import BadInput, Denied
-from pacte.testing.world import world
+from pacte.kernel.instant import SECOND, Instant, to_datetime
+from pacte.ledger import log
+from pacte.testing.world import START, world
+
+HOUR = 3600 * SECOND
+ADEQUACY = "      assessed: 2023-11-20\n"
+"""The last line of what the shop's policy says of the safeguard for its recipient in Québec."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def test_a_permit_is_made_by_the_gate_only(small):
     assert given.covers(small.people[0])
     assert not given.covers(small.people[1])
     with pytest.raises(TypeError):
-        Permit(given.record, "controller", "", "marketing", given.issued, object(), small.people[1])
+        Permit(given.record, "controller", "", "marketing", given.issued, given.expires, object(), small.people[1])
     with pytest.raises((TypeError, ValueError)):
         replace(given, subject=small.people[1])
     with pytest.raises(TypeError):
@@ -63,6 +70,35 @@ def test_a_permit_ends(small):
     given.check(given.issued)
     with pytest.raises(Denied, match="expired"):
         given.check(given.issued + LIFETIME)
+
+
+@pytest.mark.parametrize("hours", [0.1, 5, 30])
+def test_a_permit_ends_when_what_it_stands_on_ends(tmp_path, hours):
+    """An adequacy decision that falls in five hours ends the permit then, not a day later; in the ledger too."""
+    ends = Instant(START + int(hours * HOUR))
+    fallen = f"      until: {to_datetime(ends).isoformat()}\n"
+    home = world(tmp_path / "house", policy=policy_text().replace(ADEQUACY, ADEQUACY + fallen))
+    person = home.person()
+    home.said(person, "given", "partner_offers", recipient="sugar_shack", grade="double_opt_in")
+    asked = {"channel": "email", "recipient": "sugar_shack"}
+    one = permit(home.house, person, "partner_offers", **asked)
+    many = declare(home.house, "partner_offers", **asked).permits
+    assert isinstance(one, Permit)
+    assert len(many) == 1
+    assert one.expires == min(ends, one.issued + LIFETIME_ONE)
+    assert many.expires == min(ends, many.issued + LIFETIME)
+    with home.house.reading() as conn:
+        assert [(log.entry(conn, given.index) or {})["expires"] for given in (one, many)] == [one.expires, many.expires]
+    many.check(Instant(many.expires - 1))
+    with pytest.raises(Denied, match="expired"):
+        many.check(many.expires)
+    home.clock.now = ends
+    answer = permit(home.house, person, "partner_offers", **asked)
+    assert isinstance(answer, Decision)
+    assert answer.reason.code == "no_safeguard"
+    other = permit(home.house, home.person(), "order_service")
+    assert isinstance(other, Decision) or other.expires == other.issued + LIFETIME_ONE
+    assert home.house.check() == []
 
 
 def test_a_refusal_gives_the_decision_and_records_no_use(small):
@@ -96,7 +132,7 @@ def test_every_missing_requirement_is_named(small):
     ("lang", "expected"),
     [
         ("en", ["Yes: this person’s data could be used for `newsletter`", "GDPR, Art. 6(1)(a)", "consent given"]),
-        ("fr", ["Oui\u202f: les données de cette personne pouvaient servir à `newsletter`", "RGPD, Art. 6(1)(a)",
+        ("fr", ["Oui\u202f: les données de cette personne pouvaient servir à `newsletter`", "RGPD, art. 6(1)(a)",
                 "consentement donné"]),
     ],
 )  # fmt: skip

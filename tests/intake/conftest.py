@@ -97,13 +97,13 @@ def build(path: Path, policy: Path, mapping: Path) -> House:
 @pytest.fixture
 def policy_file() -> Path:
     """The shop's policy template."""
-    return Path(str(files("pacte.policy").joinpath("templates", "policy.yaml")))
+    return Path(str(files("pacte.policy").joinpath("templates", "shop", "policy.yaml")))
 
 
 @pytest.fixture
 def mapping_file() -> Path:
     """The shop's mapping template."""
-    return Path(str(files("pacte.intake").joinpath("templates", "mapping.yaml")))
+    return Path(str(files("pacte.intake").joinpath("templates", "shop", "mapping.yaml")))
 
 
 @pytest.fixture

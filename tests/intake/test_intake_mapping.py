@@ -35,6 +35,11 @@ sources:
     dataset: orders
     fields: {order_id: id}
     facts: {birth_date: b}
+  f:
+    file: f.csv
+    dataset: customers
+    fields: {customer_id: id}
+    facts: {over: {colum: c, years: 12}}
 """
 
 EXPECTED = """\
@@ -54,7 +59,10 @@ m.yaml:19: unknown key `when` in sources.c.columns
 m.yaml:20: the name of a source should be one short word such as `crm` or `web-shop`; the ledger repeats it
 m.yaml:23: `sources.d e.fields` lacks `customer_id`, which names the rows of `orders` or their people
 m.yaml:23: `sources.d e.fields` lacks `line`, which names the rows of `orders` or their people
-m.yaml:24: `orders` has no person per row; facts about people belong to the dataset of people\
+m.yaml:24: `orders` has no person per row; facts about people belong to the dataset of people
+m.yaml:29: sources.f.facts.over lacks `column`
+m.yaml:29: unknown age `12`; expected one of `13`, `14`, `15`, `16`
+m.yaml:29: unknown key `colum` in sources.f.facts.over; did you mean `column`?\
 """
 
 

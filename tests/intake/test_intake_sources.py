@@ -44,6 +44,20 @@ SOURCES = """
     dataset: customers
     fields: {customer_id: id}
     facts: {birth_date: born}
+  declared:
+    file: "declared*.csv"
+    dataset: customers
+    collected: since
+    fields: {customer_id: id}
+    facts:
+      birth_date: born
+      over: {column: of_age, years: 15, yes: [oui, yes, 1]}
+  older:
+    file: "older*.csv"
+    dataset: customers
+    collected: since
+    fields: {customer_id: id}
+    facts: {over: {column: of_age, years: 16}}
   visits:
     file: "visits*.parquet"
     dataset: orders
@@ -115,6 +129,60 @@ def test_a_file_that_maps_less_takes_nothing_away(house, load) -> None:
         "customers.phone": "+33639980001",
     }
     assert [row["city"] for row in lake(house)] == ["Nantes"]
+
+
+DECLARED = "id,since,born,of_age\n"
+OLDER = "id,since,of_age\n"
+
+
+@pytest.mark.parametrize("word", ["oui", " OUI ", "yes", "1"])
+def test_a_declared_age_holds_from_the_declaration(house, load, word) -> None:
+    """ "15 or over" without a birth date: known from the day it was said, not before, and without a day of majority."""
+    load("declared1.csv", DECLARED + f"K1,2026-03-01,,{word}\n")
+    assert facts(house, "K1", NOW)["person.age"] == "over_15"
+    assert facts(house, "K1", NOW)["person.minor_until"] is None
+    assert facts(house, "K1", parse_instant("2026-02-01"))["person.age"] is None
+    before = house.kinds()
+    assert load("declared1.csv", DECLARED + f"K1,2026-03-01,,{word}\n", LATER).unchanged == 1
+    assert house.kinds() == before
+
+
+@pytest.mark.parametrize("word", ["non", "", "no", "0", "peut-être"])
+def test_only_a_yes_says_something_of_an_age(house, load, word) -> None:
+    """A no is no statement of being a child, and sets no row aside."""
+    report = load("declared1.csv", DECLARED + f"K1,2026-03-01,,{word}\n")
+    assert (report.accepted, report.rejected) == (1, {})
+    assert facts(house, "K1", NOW)["person.age"] is None
+
+
+@pytest.mark.parametrize(("born", "age"), [("1980-05-17", "adult"), ("2013-05-17", "minor")])
+def test_a_birth_date_says_more_than_a_declaration(house, load, born, age) -> None:
+    """In the same row, before or after it, and when the declaration is taken back, the birth date decides."""
+    yes = DECLARED + "{},2026-03-01,,oui\n"
+    load("declared1.csv", DECLARED + f"K1,2026-03-01,{born},oui\n")
+    load("declared2.csv", yes.format("K2"))
+    for key in ("K2", "K3"):
+        load(f"ages-{key}.csv", f"id,born\n{key},{born}\n")
+    load("declared3.csv", yes.format("K3"))
+    until = facts(house, "K1", NOW)["person.minor_until"]
+    for key in ("K1", "K2", "K3"):
+        found = facts(house, key, LATER)
+        assert (found["person.age"], found["person.minor_until"]) == (age, until)
+    for number, key in ((4, "K2"), (5, "K3")):
+        load(f"declared{number}.csv", DECLARED + f"{key},2026-03-01,,non\n", LATER)
+        assert facts(house, key, Instant(LATER + 1))["person.age"] == age
+
+
+def test_a_declaration_never_makes_anybody_younger(house, load) -> None:
+    """Of two declarations the higher one stays, whoever said it last; one that is taken back takes back itself."""
+    load("older1.csv", OLDER + "K1,2026-03-01,true\nK2,2026-03-01,true\n")
+    load("declared1.csv", DECLARED + "K1,2026-04-01,,oui\nK3,2026-04-01,,oui\n")
+    load("older2.csv", OLDER + "K3,2026-05-01,1\n")
+    assert [facts(house, key, NOW)["person.age"] for key in ("K1", "K2", "K3")] == ["over_16"] * 3
+    load("declared2.csv", DECLARED + "K1,2026-05-01,,non\nK3,2026-05-01,,non\n", LATER)
+    assert [facts(house, key, LATER)["person.age"] for key in ("K1", "K3")] == ["over_16"] * 2
+    load("older3.csv", OLDER + "K2,2026-05-01,non\n", LATER)
+    assert facts(house, "K2", LATER)["person.age"] is None
 
 
 def test_files_of_two_sources_loaded_again_change_nothing(house, load) -> None:

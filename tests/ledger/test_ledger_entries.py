@@ -22,7 +22,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "format": 1,
         "continues": {"origin": "y.example", "vkey": "y+00000000+" + "A" * 44, "size": 9, "root": "a" * 64},
     },
-    "policy": {"policy": "a" * 64, "rules": "b" * 64, "decider": "decider 1", "effective": 1, "label": "été"},
+    "policy": {
+        "policy": "a" * 64,
+        "rules": "b" * 64,
+        "decider": "decider 1",
+        "effective": 1,
+        "label": "été",
+        "advice": "reserved",
+        "advice_text": "c" * 64,
+        "advised_by": "dpo",
+    },
     "notice": {
         "notice": "a" * 64,
         "locale": "fr",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -11,20 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacte.kernel.errors import BadInput, NotFound, PolicyError
+from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.compile import compile_policy
 from pacte.policy.document import load_policy, load_policy_text
+from pacte.policy.lint import lint
 from pacte.policy.tree import LARGEST_BYTES
 
 ASSETS = Path(__file__).parent.parent / "assets" / "policy"
-TEMPLATE = Path(__file__).parents[2] / "src" / "pacte" / "policy" / "templates" / "policy.yaml"
+TEMPLATE = Path(__file__).parents[2] / "src" / "pacte" / "policy" / "templates" / "shop" / "policy.yaml"
 GOOD = (ASSETS / "good.yaml").read_text(encoding="utf-8")
 BAD = sorted(path.stem for path in ASSETS.glob("bad-*.yaml"))
 
 
 def problems_of(text: str) -> list[str]:
-    """The problems of a text, none when it is a policy; a policy always compiles."""
+    """The problems of a text, none when it is a policy; a policy always compiles, and its findings have lines."""
     try:
-        compile_policy(load_policy_text(text))
+        findings = lint(compile_policy(load_policy_text(text)))
+        assert all(finding.line >= 1 and all(map(finding.say, LANGUAGES)) for finding in findings)
     except PolicyError as error:
         return error.problems
     return []
@@ -40,7 +44,7 @@ def test_every_mistake_of_a_bad_file_is_reported_at_once_with_its_line(name: str
 
 def test_there_is_a_bad_file_for_each_kind_of_mistake() -> None:
     """One named file per kind, each with its golden words and nothing left over."""
-    assert len(BAD) >= 25
+    assert len(BAD) >= 55
     assert {path.stem for path in ASSETS.glob("bad-*.txt")} == set(BAD)
 
 
@@ -156,8 +160,80 @@ def test_moved_and_removed_lines_never_crash(first: int, second: int, remove: bo
     problems_of("\n".join(rows))
 
 
+POLICIES = [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("lint-*.yaml"))]
+words = st.sampled_from(
+    [
+        *("consent", "contract", "legitimate_interests", "inference", "sharing", "measurement", "legal_claims"),
+        *("people.email", "visits.visit_count", "people", "health", "race", "scc", "adequacy", "email_pixel", "phone"),
+        *("us-ca", "us-hipaa", "ca-qc", "us-coppa", "adults", "children", "covered_entity", "health_care", "objection"),
+        *("none", "yes", "no", "1", "2024-01-01", "9999-12-31", "0001-01-01", "100 years", "event", "integer", "date"),
+        *("{}", "[]", "null", "[a]", "{a: b}", "''", "'*'", "US-CA", "FR"),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=st.sampled_from(POLICIES),
+    edits=st.lists(st.tuples(st.integers(0, 400), words), min_size=1, max_size=5),
+    laws=st.lists(st.sampled_from(["gdpr", "fr", "us-ca", "ca-qc", "us-coppa", "us-hipaa"]), unique=True, max_size=4),
+)
+def test_a_policy_with_other_words_is_a_policy_or_a_list_of_mistakes(
+    text: str, edits: list[tuple[int, str]], laws: list[str]
+) -> None:
+    """Values that belong elsewhere reach every check, every pack and every finding, and none of them stumbles."""
+    text = re.sub(r"laws: \[.*\]", f"laws: [{', '.join(laws)}]", text)
+    places = [match.span() for match in re.finditer(r"(?<=[:\[,] )[\w.-]+", text[: text.index("    text: |")])]
+    for place, word in edits:
+        start, end = places[place % len(places)]
+        text = text[:start] + word.ljust(end - start)[: max(end - start, len(word))] + text[end:]
+        places = [match.span() for match in re.finditer(r"(?<=[:\[,] )[\w.-]+", text[: text.index("    text: |")])]
+    assert all(re.match(r"policy\.yaml:\d+: ", problem) for problem in problems_of(text))
+
+
 def test_a_mistake_never_shows_what_looks_like_personal_data() -> None:
     """A value typed in the wrong place is not repeated when it is no plain word."""
     problems = problems_of(GOOD.replace("kind: service", "kind: ada@example.com"))
     assert problems
     assert "ada@example.com" not in "\n".join(problems)
+
+
+@pytest.mark.parametrize(("place", "laws", "refused"), [("RE", "gdpr", 0), ("US", "gdpr", 1), ("US", "us-ca", 0)])
+def test_only_what_leaves_the_area_of_the_regulation_needs_a_safeguard(place: str, laws: str, refused: int) -> None:
+    """The outermost regions are inside; where the Regulation is not applied, its own law asks."""
+    text = GOOD.replace("place: NO", f"place: {place}").replace("languages:", f"laws: [{laws}]\nlanguages:")
+    assert len([problem for problem in problems_of(text) if "European Economic Area" in problem]) == refused
+
+
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+@pytest.mark.parametrize(("word", "known"), [("club_members", True), ("club_membres", False), ("health_care", True)])
+def test_an_own_pack_defines_exceptions_and_a_slip_is_still_found(
+    ending: str, word: str, known: bool, tmp_path: Path
+) -> None:
+    """Its words and those of the other laws count, and no others; its file may end either way."""
+    pack = (ASSETS / "own-no-calls.yaml").read_text("utf-8")
+    pack = pack.replace("rules:\n", "exceptions:\n  club_members: {en: Members, fr: Membres}\nrules:\n")
+    (tmp_path / f"own.{ending}").write_text(pack, "utf-8")
+    text = GOOD.replace("languages:", f"laws: [gdpr, own.{ending}]\nlanguages:", 1)
+    text = text.replace("    basis: consent\n", f"    basis: consent\n    exceptions: {{{word}: they joined}}\n", 1)
+    (tmp_path / "policy.yaml").write_text(text, "utf-8")
+    if known:
+        assert compile_policy(load_policy(tmp_path / "policy.yaml"))
+    else:
+        with pytest.raises(PolicyError, match=r"unknown exception `club_membres`; did you mean `club_members`\?"):
+            load_policy(tmp_path / "policy.yaml")
+
+
+@pytest.mark.parametrize("named", ["policy.yaml", "group.yaml", "own.yaml"])
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(named: str, tmp_path: Path) -> None:
+    """Nobody writes into it: whoever opened it to read would wait for ever."""
+    (tmp_path / "policy.yaml").write_text("pacte: 1\nextends: group.yaml\n", "utf-8")
+    (tmp_path / "group.yaml").write_text(GOOD.replace("languages:", "laws: [gdpr, own.yaml]\nlanguages:", 1), "utf-8")
+    (tmp_path / "own.yaml").write_bytes((ASSETS / "own-no-calls.yaml").read_bytes())
+    assert load_policy(tmp_path / "policy.yaml")
+    (tmp_path / named).unlink()
+    os.mkfifo(tmp_path / named)
+    started = time.monotonic()
+    with pytest.raises((BadInput, PolicyError), match="cannot be read"):
+        load_policy(tmp_path / "policy.yaml")
+    assert time.monotonic() - started < 5

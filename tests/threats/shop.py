@@ -15,15 +15,15 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pacte.app.house import MAPPING, POLICY, House, create
+from pacte.app.house import House, create
 from pacte.app.publish import publish
+from pacte.app.templates import write_template
 from pacte.cli.main import run
 from pacte.kernel.instant import DAY, Instant
 from pacte.testing.world import START, TestClock
@@ -137,8 +137,7 @@ def shop_files(folder: Path, people: Iterable[int] = range(1, 41)) -> Files:
 def empty_house(path: Path, clock: Callable[[], Instant] | None = None, passphrase: str | None = None) -> House:
     """A house under the shop's policy, with nobody in it."""
     house = create(path, clock=TestClock(TODAY) if clock is None else clock, passphrase=passphrase)
-    for room, name in (("policy", POLICY), ("intake", MAPPING)):
-        (path / name).write_bytes(files(f"pacte.{room}").joinpath("templates", name).read_bytes())
+    write_template(path)
     publish(house, "owner")
     return house
 

@@ -61,7 +61,7 @@ def people_of(house: House, conn: Connection, person: str) -> list[SubjectId]:
     elif kind == "phone":
         fields, normal = [kind], vault_index.normalise_phone(value, house.settings.region)
     else:
-        keys = _keys_of_people(conn)
+        keys = _keys_of_people(conn, house.present(conn))
         dataset, _, rest = value.partition(":")
         fields, value = ([keys[dataset]], rest) if rest and dataset in keys else (list(keys.values()), value)
         normal = vault_index.normalise_key(value)
@@ -69,10 +69,10 @@ def people_of(house: House, conn: Connection, person: str) -> list[SubjectId]:
     return list(dict.fromkeys(subject for people in found for subject in people))
 
 
-def _keys_of_people(conn: Connection) -> dict[str, str]:
+def _keys_of_people(conn: Connection, as_of: Instant) -> dict[str, str]:
     """Dataset of people → the field of the index that holds its keys."""
-    latest = stored.latest(conn)
-    datasets = stored.load(conn, latest.rules).datasets if latest else {}
+    policy = stored.present(conn, as_of)
+    datasets = stored.load(conn, policy.rules).datasets if policy else {}
     return {
         name: vault_index.key_field(name, str(dataset["person"]))
         for name, dataset in datasets.items()
@@ -87,12 +87,12 @@ def _identifier(person: str) -> tuple[str, str]:
     return ("email" if "@" in person else "phone" if person.startswith("+") else "key"), person
 
 
-def published(conn: Connection) -> Compiled:
-    """The policy in force, from its stored text; raises `Denied` when none was published."""
-    latest = stored.latest(conn)
-    if latest is None:
+def published(conn: Connection, as_of: Instant) -> Compiled:
+    """The policy in force at `as_of`, from its stored text; raises `Denied` when there is none."""
+    row = stored.present(conn, as_of)
+    if row is None:
         raise Denied("unknown_purpose", "no policy is in force; publish one with `pacte publish`")
-    return compile_policy(load_policy_text(stored.policy_text(conn, latest.policy), "policy.yaml"))
+    return compile_policy(load_policy_text(stored.policy_text(conn, row.policy), "policy.yaml"))
 
 
 def choose(house: House, person: str, purpose: str, act: str, *, by: str = "cli", **details: Any) -> Recorded:
@@ -105,7 +105,7 @@ def choose(house: House, person: str, purpose: str, act: str, *, by: str = "cli"
         now = house.present(conn)
         details = {"effective": now, "grade": "none", "method": "staff"} | details
         people = _concerned(house, conn, person, act)
-        compiled = published(conn)
+        compiled = published(conn, now)
         entries = [prepare(compiled, subject, purpose, act, by=by, now=now, **details) for subject in people]
         indices = house.record(conn, entries, house.clock())
     return Recorded(indices[0], indices.stop, people[0], now, tuple(people))

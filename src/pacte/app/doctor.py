@@ -70,6 +70,8 @@ def _stored_policies(conn: Connection) -> Iterator[str]:
         try:
             stored.load_json(conn, str(entry["rules"]))
             stored.policy_text(conn, str(entry["policy"]))
+            if "advice_text" in entry:
+                stored.advice_text(conn, str(entry["advice_text"]))
         except PacteError as error:
             yield str(error)
 
@@ -110,7 +112,7 @@ def _installation(house: House) -> Iterator[Finding]:
 def _records(conn: Connection, now: Instant) -> Iterator[Finding]:
     synchronous = conn.execute(text("PRAGMA synchronous")).scalar()
     yield Finding("ok" if synchronous == 2 else "error", "durability")
-    if stored.latest(conn) is None:
+    if stored.present(conn, Instant(max(now, log.head(conn).time))) is None:
         yield Finding("warning", "no_policy_in_force")
     begun = {e["subject"] for _, e in log.of_kind(conn, "erasure") if e["step"] == "restricted"}
     ended = {e["subject"] for _, e in log.of_kind(conn, "erasure") if e["step"] == "done"}

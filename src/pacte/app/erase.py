@@ -54,11 +54,11 @@ class Plan:
 
 def plan(house: House, person: str) -> Plan:
     """Say what erasing this person would remove, and how long the evidence would stay."""
-    now = house.clock()
     with house.reading() as conn:
+        now = house.present(conn)
         subject = _subject(house, conn, person)
         counts = _holdings(house, conn, subject)
-        return Plan(subject, counts, published(conn).document.evidence.keep.after(now))
+        return Plan(subject, counts, published(conn, now).document.evidence.keep.after(now))
 
 
 def erase(house: House, person: str, by: str = "cli") -> Certificate:
@@ -66,7 +66,7 @@ def erase(house: House, person: str, by: str = "cli") -> Certificate:
     with house.writing() as conn:
         now = house.present(conn)
         subject = _subject(house, conn, person)
-        document = published(conn).document
+        document = published(conn, now).document
         done = _done(conn, subject)
         if done is None:
             counts = _begin(house, conn, subject, now, by)
@@ -192,7 +192,7 @@ def _begin(house: House, conn: Connection, subject: SubjectId, now: Instant, by:
 
 
 def _step(house: House, conn: Connection, subject: SubjectId, step: str, now: Instant, by: str, **details: Any) -> int:
-    entry = {"kind": "erasure", "subject": subject, "step": step, "effective": now, "by": by, **stored.role(conn)}
+    entry = {"kind": "erasure", "subject": subject, "step": step, "effective": now, "by": by, **stored.role(conn, now)}
     return house.record(conn, [entry | details], house.clock())[0]
 
 

@@ -30,7 +30,7 @@ class Undeclared:
 def undeclared(house: House, question: Question) -> list[Undeclared]:
     """What in the question is not declared; empty when all of it is. The house's own purposes are not looked at."""
     with house.reading() as conn:
-        compiled = published(conn)
+        compiled = published(conn, house.present(conn))
     purposes = compiled.document.purposes
     if question.purpose.startswith("house:"):
         return []

@@ -130,11 +130,11 @@ class House:
         """The policy file of this house, compiled; it binds nothing before it is published."""
         return compile_policy(load_policy(self.path / POLICY))
 
-    def publish(self, by: str = "python") -> Published:
+    def publish(self, by: str = "python", **details: Any) -> Published:
         """Put `policy.yaml` in force; see `app.publish`."""
         from pacte.app.publish import publish
 
-        return publish(self, by)
+        return publish(self, by, **details)
 
     def load(self, path: str | Path, source: str = "") -> LoadReport:
         """Load a file as `mapping.yaml` describes it; see `app.loading`."""

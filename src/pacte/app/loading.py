@@ -22,7 +22,8 @@ def load(
 ) -> LoadReport:
     """Load one file under the policy in force; raises `BadInput` for a file that no source of the mapping describes."""
     with house.reading() as conn:
-        policy, now = published(conn).document, house.present(conn)
+        now = house.present(conn)
+        policy = published(conn, now).document
     stores = Stores(
         writing=house.writing,
         keys=house.keys,

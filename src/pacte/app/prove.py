@@ -25,6 +25,7 @@ from pacte.keys.store import KeyGone
 from pacte.ledger import anchors, log, membership, queries
 from pacte.ledger.membership import MembershipProof
 from pacte.ledger.proof import FactOpening, write_proof
+from pacte.policy.vocabulary import STANDING_CHOICES
 from pacte.vault.evidence import open_facts
 
 CONTINUED = 64
@@ -64,7 +65,7 @@ def use_on(house: House, person: str, purpose: str, start: Instant, end: Instant
     """The identifier of the last recorded use of a purpose between two instants that had this person in its set."""
     with house.reading() as conn:
         uses = queries.uses_of_purpose(conn, purpose)
-        if not uses and purpose not in (declared := published(conn).document.purposes):
+        if not uses and purpose not in (declared := published(conn, house.present(conn)).document.purposes):
             raise NotFound("the policy declares these purposes: " + ", ".join(f"`{name}`" for name in declared))
         subject = _known(house, conn, person)
         for _index, entry in reversed(uses):
@@ -122,7 +123,7 @@ def _anchored(house: House, size: int) -> list[int]:
 
 def _relevant(entry: dict[str, Any], purpose: str) -> bool:
     if entry["kind"] == "choice":
-        return entry["purpose"] in (purpose, "*")
+        return entry["purpose"] in (purpose, "*", *STANDING_CHOICES.values())
     return entry["kind"] in ("fact", "collection", "told", "erasure")
 
 

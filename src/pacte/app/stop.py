@@ -14,16 +14,17 @@ def stop(house: House, scope: str, reason: str, *, lift: bool = False, by: str =
     `reason` is a short code such as `committee` or `incident-12`; people's names do not belong in it.
     """
     with house.writing() as conn:
-        declared = published(conn).document.purposes
+        now = house.present(conn)
+        declared = published(conn, now).document.purposes
         if scope != "*" and scope not in declared:
             raise BadInput(f"no such purpose to stop; the policy declares {', '.join(f'`{p}`' for p in declared)}")
         kind = "stop_lifted" if lift else "stop"
         entry = {
             "kind": kind,
             "scope": scope,
-            "effective": house.present(conn),
+            "effective": now,
             "reason": reason,
             "by": by,
-            **role(conn),
+            **role(conn, now),
         }
         return house.record(conn, [entry], house.clock())[0]

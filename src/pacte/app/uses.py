@@ -91,6 +91,6 @@ def declare(
     with house.writing() as conn:
         act = house.act(conn, by)
         question = Question(purpose, act.present, log.head(conn).size, tuple(sorted(fields)), channel, recipient)
-        until = published(conn).document.evidence.keep.after(act.present)
+        until = published(conn, act.present).document.evidence.keep.after(act.present)
         permits = use.permit_set(conn, house.lake, question, act, until, proofs=proofs)
     return Use(house, permits)

@@ -8,6 +8,7 @@ from typing import Any
 from babel import Locale
 
 from pacte.kernel.i18n import catalogue, counted, day, moment, text
+from pacte.policy.vocabulary import STANDING_CHOICES
 
 A_MINUTE = 60_000_000
 """Entries of one batch share their time: what took effect less than a minute earlier took effect then."""
@@ -46,7 +47,10 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
         values["people"] = people(entry["set"]["size"], lang)
     if kind == "erasure" and "evidence_until" in entry:
         values["until"] = day(entry["evidence_until"], lang)
-    return text("app", key, lang, **values)
+    words = text("app", key, lang, **values)
+    if kind == "policy" and "advice" in entry:
+        words += " " + text("app", "advised", lang, advice=text("app", f"advice.{entry['advice']}", lang))
+    return words
 
 
 def target(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None = None) -> str:
@@ -64,6 +68,8 @@ def purpose_name(purpose: str, lang: str, titles: Mapping[str, str] | None = Non
     """A purpose as a sentence names it: its title where known, else its identifier."""
     if purpose == "*":
         return text("app", "every_purpose", lang)
+    if purpose in STANDING_CHOICES.values():
+        return text("app", f"standing.{purpose.removeprefix('all:')}", lang)
     return text("app", "purpose", lang, purpose=(titles or {}).get(purpose, purpose))
 
 

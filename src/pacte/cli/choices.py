@@ -27,7 +27,9 @@ from pacte.cli.output import PersonArgument as Person
 if TYPE_CHECKING:
     from pacte.app.house import House
 
-Purpose = Annotated[str, typer.Argument(metavar="PURPOSE", help="Purpose, as the policy calls it; '*' for all.")]
+Purpose = Annotated[
+    str, typer.Argument(metavar="PURPOSE", help="Purpose, as the policy calls it; '*' for all; all:sale and such.")
+]
 Channel = Annotated[str, typer.Option("--channel", metavar="NAME", help="Only this channel.")]
 Recipient = Annotated[str, typer.Option("--recipient", metavar="NAME", help="Only this recipient.")]
 When = Annotated[str, typer.Option("--effective", metavar="DATE", help="When it took effect, if not now (ISO 8601).")]
@@ -39,7 +41,7 @@ Method = Annotated[
         help="How it was said: web_form, double_opt_in_link, paper, till, phone, cookie_banner, signal, letter, staff.",
     ),
 ]
-LOOSENING = ("given", "objection_lifted", "restriction_lifted")
+LOOSENING = ("given", "objection_lifted", "objection_overruled", "restriction_lifted")
 """Acts that allow more than before: from somebody who may be anybody they undo no earlier no."""
 
 Lift = Annotated[bool, typer.Option("--lift", help="Lift an earlier one.")]
@@ -128,11 +130,15 @@ def withdraw(
     _record(house, person, purpose, "withdrawn", channel, recipient, effective, method, by, lang, as_json)
 
 
-@choice.command("object", short_help="Record an objection, or that it is lifted.")
+@choice.command("object", short_help="Record an objection, or its end.")
 def object_(
     person: Person,
     purpose: Purpose,
     lift: Lift = False,
+    overrule: Annotated[
+        str,
+        typer.Option("--overrule", metavar="REASON", help="Overrule it: where the compelling grounds are filed."),
+    ] = "",
     signal: Annotated[str, typer.Option("--signal", metavar="gpc", help="gpc, when the browser said it.")] = "",
     authenticated: Authenticated = False,
     channel: Channel = "",
@@ -144,9 +150,16 @@ def object_(
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Record an objection (or, with --lift, that the person lifts it); --signal gpc for a browser's signal."""
-    act = "objection_lifted" if lift else "objected"
-    details: dict[str, str | bool] = {"signal": signal, "authenticated": authenticated}
+    """Record an objection (or, with --lift, that the person lifts it); --signal gpc for a browser's signal.
+
+    With --overrule, that you showed compelling grounds (GDPR Art. 21(1)): never against an objection to marketing.
+    """
+    from pacte.kernel.errors import BadInput
+
+    if lift and overrule:
+        raise BadInput("an objection is lifted by the person or overruled by you, not both: `--lift` or `--overrule`")
+    act = "objection_lifted" if lift else "objection_overruled" if overrule else "objected"
+    details: dict[str, str | bool] = {"signal": signal, "authenticated": authenticated, "reason": overrule}
     _record(house, person, purpose, act, channel, recipient, effective, method, by, lang, as_json, **details)
 
 
@@ -232,5 +245,5 @@ def _needed_grade(house: House, purpose: str, grade: str) -> str:
     from pacte.policy.vocabulary import grade_level
 
     with house.reading() as conn:
-        rules = published(conn).table.purposes.get(purpose)
+        rules = published(conn, house.present(conn)).table.purposes.get(purpose)
     return rules.min_grade if rules and grade_level(grade) < grade_level(rules.min_grade) else ""

@@ -1,9 +1,8 @@
-"""`init`, `load`, `rejected`, `publish`: make a house and bring data in."""
+"""`init`, `load`, `rejected`: make a house and bring data in."""
 
 from __future__ import annotations
 
 import shlex
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +10,9 @@ import typer
 
 from pacte.cli.output import (
     HERE,
-    ByOption,
     HouseOption,
     JsonOption,
     LangOption,
-    code,
     counted,
     language,
     opened,
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command("init", short_help="Make a house.")(init)
-    app.command("publish", short_help="Put policy.yaml in force.")(publish)
     app.command("load", short_help="Bring files in; the same file twice changes nothing.")(load)
     app.command("rejected", short_help="Open the rows that a load set aside.")(rejected)
 
@@ -48,51 +44,34 @@ def init(
             "--origin", metavar="NAME", help="Name of its log, for ever: your domain and a path, shop.example/log."
         ),
     ] = "",
+    template: Annotated[
+        str,
+        typer.Option("--template", metavar="TRADE", help="Start from: shop, telecom, bank, health, media, b2b."),
+    ] = "shop",
     keys: Annotated[
         str, typer.Option("--keys", metavar="SERVICE", help="file, or passphrase (read from PACTE_PASSPHRASE).")
     ] = "file",
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a house: keys, records, and a commented policy.yaml and mapping.yaml to adapt."""
+    """Make a house: keys, records, and a commented policy.yaml and mapping.yaml of a trade, to adapt."""
     from pacte.app.house import MAPPING, POLICY, create
     from pacte.app.settings import secret
+    from pacte.app.templates import SCHEMA, check_template, write_template
     from pacte.kernel.errors import BadInput
 
     tongue = language(lang)
+    check_template(template)
     if keys not in ("file", "passphrase"):
         raise BadInput("`--keys` must be `file` or `passphrase`")
     passphrase = secret("env:PACTE_PASSPHRASE") if keys == "passphrase" else None
     create(directory, lang=tongue, origin=origin, passphrase=passphrase).close()
-    for room, name in (("policy", POLICY), ("intake", MAPPING)):
-        target = directory / name
-        if not target.exists():
-            target.write_bytes(files(f"pacte.{room}").joinpath("templates", name).read_bytes())
+    write_template(directory, template)
     at = f" -H {shlex.quote(str(directory))}" if directory != HERE else ""
     say(
-        {"house": str(directory), "policy": POLICY, "mapping": MAPPING},
+        {"house": str(directory), "template": template, "policy": POLICY, "mapping": MAPPING, "schema": SCHEMA},
         as_json,
         lambda: tell(words("init.done", tongue, house=str(directory if directory != HERE else Path.cwd()), at=at)),
-    )
-
-
-def publish(
-    house: HouseOption = HERE,
-    by: ByOption = "owner",
-    lang: LangOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Put policy.yaml in force from now on. The same file twice changes nothing."""
-    from pacte.app.publish import publish as publishing
-
-    tongue = language(lang, house)
-    with opened(house) as home:
-        done = publishing(home, code("--by", by))
-    key = "publish.done" if done.changed else "publish.same"
-    say(
-        {"entry": done.index, "policy": done.policy, "rules": done.rules, "changed": done.changed},
-        as_json,
-        lambda: tell(words(key, tongue, entry=str(done.index), policy=done.policy[:12])),
     )
 
 
@@ -149,7 +128,7 @@ def _expect_choices(house: House, path: Path, source: str) -> None:
     from pacte.kernel.errors import BadInput
 
     with house.reading() as conn:
-        policy = published(conn).document
+        policy = published(conn, house.present(conn)).document
     if not load_mapping(house.path / MAPPING, policy).source_for(path, source).choices:
         raise BadInput("this source does not hold choices, says mapping.yaml; bring it in with `pacte load`")
 

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from pacte.app import ask, prove
 from pacte.app.choose import choose
 from pacte.app.erase import erase, plan
 from pacte.app.exhibit import exhibit
-from pacte.app.house import ANCHORS, MAPPING, POLICY, RECORDS, House, create
+from pacte.app.house import ANCHORS, RECORDS, House, create
 from pacte.app.loading import load
 from pacte.app.publish import publish
+from pacte.app.templates import write_template
 from pacte.app.uses import Use, declare
 from pacte.cli.data import report_json, show_load
 from pacte.cli.funnel import funnel_json, show_funnel
@@ -108,8 +108,7 @@ class _Story:
 
     def load(self, house: House, shop: Retailer) -> None:
         self.title("load")
-        for room, name in (("policy", POLICY), ("intake", MAPPING)):
-            (house.path / name).write_bytes(files(f"pacte.{room}").joinpath("templates", name).read_bytes())
+        write_template(house.path)
         publish(house, "owner")
         reports = []
         for path in shop.files:

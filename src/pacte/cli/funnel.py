@@ -16,6 +16,9 @@ ORDER = (
 
 FIGURES = 22
 """Columns that the two figures and the spaces around them take."""
+EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+LEAST = 0.001
+"""The smallest share that is shown as a figure."""
 BAR = 24
 """Width of the longest bar, where the terminal leaves room for it."""
 
@@ -44,16 +47,28 @@ def show_funnel(funnel: Funnel, purpose: str, lang: str) -> None:
     for sign, label, count, color in lines:
         share = count / funnel.candidates if funnel.candidates else 0.0
         weight = "bold" if sign != "− " else "" if count else "dim"
-        bar = "█" * (round(share * width) or int(bool(count and width)))
         table.add_row(
             f"[{weight}]{sign}{label}[/]" if weight else sign + label,
             number(count, lang),
-            number(round(share * 100, 1), lang) + " %",
-            f"[{color}]{bar}[/]",
+            percent(share, lang),
+            f"[{color}]{bar(share, width)}[/]",
         )
     console().print(f"[bold]{words('funnel.title', lang, purpose=purpose)}[/]\n")
     console().print(table)
     _show_proofs(funnel, lang)
+
+
+def percent(share: float, lang: str) -> str:
+    """A share of the candidates; of a few among very many, that they are fewer than can be shown."""
+    if 0 < share < LEAST:
+        return f"<{number(LEAST * 100, lang)} %"
+    return number(round(share * 100, 1), lang) + " %"
+
+
+def bar(share: float, width: int) -> str:
+    """A bar in eighths of a column; whoever is there at all has one eighth."""
+    eighths = round(share * width * 8) or int(bool(share and width))
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8]
 
 
 def reasons(funnel: Funnel) -> list[str]:

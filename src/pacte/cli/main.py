@@ -1,7 +1,7 @@
 """`pacte`: the commands of a house, in the order in which a house meets them.
 
-pacte init · publish · load · rejected · choice · may · audience · explain · replay · prove · verify · ledger · erase ·
-stop · doctor · demo
+pacte init · policy · publish · rules · pack · load · rejected · choice · may · audience · explain · replay · prove ·
+verify · ledger · erase · stop · doctor · demo
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pacte.cli import choices, data, duties, ledger, questions
+from pacte.cli import choices, data, duties, ledger, packs, policy, questions
 from pacte.cli.output import fail, misused, unusable
 
 app = typer.Typer(
@@ -40,6 +40,8 @@ def pacte(
 
 
 data.register(app)
+policy.register(app)
+packs.register(app)
 choices.register(app)
 questions.register(app)
 ledger.register(app)

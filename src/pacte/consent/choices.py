@@ -25,35 +25,58 @@ ACTS: Mapping[str, str] = {
     "withdrawn": "withdrawn",
     "objected": "objected",
     "objection_lifted": "lifted",
+    "objection_overruled": "overruled",
     "restricted": "restricted",
     "restriction_lifted": "none",
 }
-"""What a person can do, and the status it leaves. The last two concern the whole person (GDPR Art. 18)."""
+"""What a person can do, and the status it leaves. The last two concern the whole person (GDPR Art. 18).
+
+`objection_overruled` is the company's answer to an objection: it showed compelling grounds (Art. 21(1)).
+"""
 
 HOLDS = frozenset({"restricted", "restriction_lifted"})
 PROTECTIVE = frozenset({"refused", "withdrawn", "objected", "restricted"})
 """Acts that allow less than before: nobody has to prove them, and none may be lost for a detail."""
-LOOSENING = frozenset({"given", "objection_lifted", "restriction_lifted"})
+LOOSENING = frozenset({"given", "objection_lifted", "objection_overruled", "restriction_lifted"})
 """Acts that allow more than before: they count in full only when they are dated and authenticated."""
 
-PROTECTION: Mapping[str, int] = {"given": 0, "lifted": 1, "refused": 2, "withdrawn": 3, "objected": 4}
+PROTECTION: Mapping[str, int] = {
+    "given": 0,
+    "overruled": 1,
+    "lifted": 2,
+    "refused": 3,
+    "withdrawn": 4,
+    "objected": 5,
+}
 """Of two statements of the same microsecond the more protective one counts."""
 
 GRADES: Mapping[str, int] = {grade: level for level, grade in enumerate(vocabulary.GRADES)}
 """How well a choice is proved, weakest first."""
 
 METHODS = frozenset(
-    "web_form double_opt_in_link paper till phone import cookie_banner signal letter staff".split()  # noqa: SIM905 reads better
+    [
+        *"web_form double_opt_in_link paper till phone import cookie_banner signal letter staff".split(),  # noqa: SIM905 reads better
+        *vocabulary.METHODS_OF_PARENTS,
+    ]
 )
 SIGNALS = frozenset(vocabulary.SIGNALS)
 VOICES = ("self", "guardian")
 
+STANDING = frozenset(vocabulary.STANDING_CHOICES.values())
+"""Purposes of choices about many purposes at once, such as `all:sale`."""
+DIRECTIVES = frozenset({vocabulary.STANDING_CHOICES["directive"]})
+"""Those to which a person may also say yes: what shall become of their data. Source: loi 78-17 art. 85."""
+STANDING_ACTS = frozenset({"given", "refused", "withdrawn", "objected", "objection_lifted"})
+WEIGHED = frozenset({"legitimate_interests", "public_task"})
+"""Legal bases under which compelling grounds can outweigh an objection. Source: GDPR Art. 21(1)."""
+
 _NAME = re.compile(r"[!-~]{1,100}")
 _VERSION = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
+_REASON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 _REQUIRED = frozenset({"subject", "purpose", "act", "learned", "method", "grade", "voice", "authenticated"})
 _OPTIONAL = frozenset(
-    "effective channel recipient expires notice locale notice_version form signal".split()  # noqa: SIM905 reads better
+    "effective channel recipient expires notice locale notice_version form signal reason".split()  # noqa: SIM905 reads better
 )
 
 
@@ -75,11 +98,15 @@ def fitted(policy: PolicyFile, said: Mapping[str, Any]) -> dict[str, Any]:
     """
     details = {key: value for key, value in said.items() if value is not None}
     purpose, given = details.get("purpose"), details.get("act") == "given"
-    if purpose != "*" and purpose not in policy.purposes:
+    if purpose in STANDING:
+        _refuse_standing(details)
+    elif purpose != "*" and purpose not in policy.purposes:
         raise Unfit("purpose", f"the policy declares no such purpose; it declares {_known(policy.purposes)}")
     if purpose == "*" and given:
         raise Unfit("purpose", "a yes to every purpose at once; a yes is for one purpose: name it", wide=True)
-    concerned = list(policy.purposes.values()) if purpose == "*" else [policy.purposes[str(purpose)]]
+    if details.get("act") == "objection_overruled":
+        _refuse_overruling(policy, details)
+    concerned = [declared for name, declared in policy.purposes.items() if purpose in ("*", name)]
     channels = {channel: None for declared in concerned for channel in declared.channels}
     recipients = {name: None for declared in concerned if declared.by_recipient for name in declared.recipients}
     for word, declared in (("channel", channels), ("recipient", recipients)):
@@ -98,8 +125,44 @@ def fitted(policy: PolicyFile, said: Mapping[str, Any]) -> dict[str, Any]:
         if given and details.get("effective", notice.effective) < notice.effective:
             raise Unfit("notice", "a yes given before the notice that it names existed; name the one that was shown")
         details |= {"notice": notice.digest, "locale": notice.locale, "notice_version": notice.version}
-    expiry = None if purpose == "*" else concerned[0].expires_after
+    expiry = policy.purposes[str(purpose)].expires_after if purpose in policy.purposes else None
     return details | ({"expires_after": expiry.after} if expiry else {})
+
+
+def _refuse_standing(details: Mapping[str, Any]) -> None:
+    """A choice about many purposes at once: an opt-out of all, by every channel; only directives can be a yes."""
+    purpose, act = str(details["purpose"]), details.get("act")
+    if act == "given" and purpose not in DIRECTIVES:
+        raise Unfit("act", f"a yes to `{purpose}`; an opt-out is lifted, not given: expected `objection_lifted`")
+    if act not in STANDING_ACTS:
+        raise Unfit("act", f"`{purpose}` takes no such act; it takes {_listed(STANDING_ACTS)}")
+    for word in ("channel", "recipient"):
+        if details.get(word):
+            raise Unfit(word, f"`{purpose}` is about every {word}; leave the {word} out")
+
+
+def _refuse_overruling(policy: PolicyFile, details: Mapping[str, Any]) -> None:
+    """Only what rests on a weighing of interests can outweigh an objection. Source: GDPR Art. 21(1)-(3)."""
+    purpose = policy.purposes.get(str(details.get("purpose")))
+    if purpose is None:
+        raise Unfit(
+            "purpose", "an objection is overruled for one purpose, whose compelling grounds were shown: name it"
+        )
+    if purpose.kind == "direct_marketing":
+        raise Unfit("act", "an objection to direct marketing is absolute (GDPR Art. 21(2)-(3)); it cannot be overruled")
+    if purpose.basis not in WEIGHED:
+        raise Unfit(
+            "act",
+            f"this purpose rests on `{purpose.basis}`; an objection is overruled only where a purpose rests on "
+            f"{_listed(WEIGHED)} (GDPR Art. 21(1))",
+        )
+    if not details.get("reason"):
+        raise Unfit("reason", "an objection is overruled for a reason: say where the compelling grounds are filed")
+
+
+def protection(status: str) -> int:
+    """How protective a status is: 0 for all that allows, more for a refusal, a withdrawal, an objection."""
+    return PROTECTION[status] if status in PROTECTIVE else 0
 
 
 def build_choice(
@@ -126,6 +189,7 @@ def build_choice(
     notice_version: str | None = None,
     form: str | None = None,
     signal: str | None = None,
+    reason: str | None = None,
 ) -> dict[str, Json]:
     """The ledger entry of a choice, without what the ledger fills in (`v`, `at`, `clock`).
 
@@ -150,6 +214,7 @@ def build_choice(
         "notice_version": notice_version,
         "form": form,
         "signal": signal,
+        "reason": reason,
         "behalf": behalf,
         "jointly": jointly,
     }
@@ -187,8 +252,20 @@ def check_choice(entry: Mapping[str, Any], now: Instant) -> None:
         raise BadInput(
             "a restriction of one purpose; it concerns the whole person: purpose `*`, no channel, no recipient"
         )
+    _check_overruling(entry)
     if "expires" in entry and entry["act"] != "given":
         raise BadInput("a choice that expires without being an agreement; only `given` can expire")
+
+
+def _check_overruling(entry: Mapping[str, Any]) -> None:
+    overruled = entry["act"] == "objection_overruled"
+    if overruled != ("reason" in entry) or (overruled and not _REASON.fullmatch(entry["reason"])):
+        raise BadInput(
+            "an objection is overruled, and nothing else is, for a `reason`: a reference of one word to where the "
+            "compelling grounds are filed, such as `LIA-2026-04`"
+        )
+    if overruled and entry["method"] != "staff":
+        raise BadInput("an objection is overruled by your own staff: expected the method `staff`")
 
 
 def _check_names(entry: Mapping[str, Any]) -> None:

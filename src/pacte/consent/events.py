@@ -37,7 +37,7 @@ class Heard:
     ended: bool = False
     """The evidence ended within this run: whatever was known before is forgotten."""
     choices: dict[str, list[tuple[Key, Event]]] = field(default_factory=dict)
-    """By voice. Event data: status, expires, grade, signal, notice."""
+    """By voice. Event data: status, expires, grade, signal, notice, method."""
     holds: list[Event] = field(default_factory=list)
     facts: list[Statement] = field(default_factory=list)
     told: list[tuple[str, int, int]] = field(default_factory=list)
@@ -92,7 +92,8 @@ def _read_choice(person: Heard, index: int, entry: Mapping[str, Any], _opener: O
         if act == "restricted" or not (weak or entry["purpose"] != "*"):
             person.holds.append(hold_event(ACTS[act], start, index))
         return
-    data = (ACTS[act], entry.get("expires"), GRADES[entry["grade"]], entry.get("signal", ""), notice)
+    proof = (entry.get("expires"), GRADES[entry["grade"]], entry.get("signal", ""), notice, entry["method"])
+    data = (ACTS[act], *proof)
     about = (entry["purpose"], entry.get("channel", ""), entry.get("recipient", ""))
     person.choices.setdefault(entry["voice"], []).append((about, choice_event(weak, start, index, data)))
 

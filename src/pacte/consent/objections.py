@@ -1,17 +1,21 @@
-"""Objections that were lifted: what a person's statements mean once the objection has ended. Pure.
+"""Objections that were answered: what a person's statements mean once the objection has ended. Pure.
 
-Lifting ends an objection and nothing else. Where a lift has the last word (see `timeline`), what counts is the last
-statement that is no lift; if that is an objection, a refusal or withdrawal from before it still stands.
+An objection ends when the person lifts it, or when the company shows compelling grounds and overrules it. Either ends
+an objection and nothing else. Where a lift has the last word (see `timeline`), what counts is the last statement that
+is no answer; if that is an objection, a refusal or withdrawal from before it still stands. Where an overruling has the
+last word and no objection was in force, it says nothing: what counts is what counted without it.
 Source: GDPR Art. 21.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from pacte.consent.timeline import Event, Rectangle, rectangles
 
-OBJECTED, LIFTED = "objected", "lifted"
+OBJECTED, LIFTED, OVERRULED = "objected", "lifted", "overruled"
+ANSWERS = (LIFTED, OVERRULED)
 STANDING = ("refused", "withdrawn")
 
 _SILENCE = Event(-1, -(2**62), 0, -1, ("",))
@@ -26,31 +30,59 @@ def spoken(events: Sequence[Event]) -> list[Rectangle]:
     Some hold never: they say nothing, and remember events that can still matter.
     """
     found = rectangles(events)
-    if not any(event.data[0] in (OBJECTED, LIFTED) for event in events):
+    if not any(event.data[0] in (OBJECTED, *ANSWERS) for event in events):
         return found
-    unlifted = rectangles([_SILENCE, *(event for event in events if event.data[0] != LIFTED)])
-    standing = rectangles([_SILENCE, *(event for event in events if event.data[0] not in (OBJECTED, LIFTED))])
-    meant = [one for said in found for one in _meant(said, unlifted, standing)]
-    matter = {one.event for track in (found, unlifted, standing) for one in track} - {one.event for one in meant}
+    tracks = _Tracks(
+        asked=_track(events, (OVERRULED,)),
+        unanswered=_track(events, ANSWERS),
+        standing=_track(events, (OBJECTED, *ANSWERS)),
+    )
+    meant = [one for said in found for one in _meant(said, tracks)]
+    every = (found, tracks.asked, tracks.unanswered, tracks.standing)
+    matter = {one.event for track in every for one in track} - {one.event for one in meant}
     return meant + [Rectangle(_NEVER, _NEVER, event.entry, None, event) for event in sorted(matter - {_SILENCE})]
 
 
-def _meant(said: Rectangle, unlifted: list[Rectangle], standing: list[Rectangle]) -> Iterator[Rectangle]:
-    if said.event.data[0] != LIFTED:
+@dataclass(frozen=True, slots=True)
+class _Tracks:
+    """Who has the last word if some statements had not been made; each covers every instant and knowledge."""
+
+    asked: list[Rectangle]
+    """Without the company's answers."""
+    unanswered: list[Rectangle]
+    """Without any answer to an objection."""
+    standing: list[Rectangle]
+    """Without objections and their answers."""
+
+
+def _track(events: Sequence[Event], without: Collection[str]) -> list[Rectangle]:
+    return rectangles([_SILENCE, *(event for event in events if event.data[0] not in without)])
+
+
+def _meant(said: Rectangle, tracks: _Tracks) -> Iterator[Rectangle]:
+    status = said.event.data[0]
+    if status not in ANSWERS:
         yield said
         return
-    for before in unlifted:
-        status = before.event.data[0]
+    for before in tracks.unanswered if status == LIFTED else tracks.asked:
         common = _common(said, before)
         if common is None:
             continue
-        if status != OBJECTED:
-            yield common._replace(event=before.event if status else said.event)
-            continue
-        for under in standing:
-            part = _common(common, under)
-            if part is not None:
-                yield part._replace(event=under.event if under.event.data[0] in STANDING else said.event)
+        was = before.event.data[0]
+        if was == OBJECTED:
+            yield from _under(common, tracks.standing)
+        elif was:
+            yield from _meant(common._replace(event=before.event), tracks)
+        elif status == LIFTED:
+            yield common
+
+
+def _under(answer: Rectangle, standing: list[Rectangle]) -> Iterator[Rectangle]:
+    """What an answered objection leaves: the refusal or withdrawal beneath it, else the answer."""
+    for under in standing:
+        part = _common(answer, under)
+        if part is not None:
+            yield part._replace(event=under.event if under.event.data[0] in STANDING else answer.event)
 
 
 def _common(one: Rectangle, other: Rectangle) -> Rectangle | None:

@@ -64,11 +64,12 @@ def told_rows(no: int, heard: Heard, before: Remembered) -> list[Row]:
 def remember_choices(people: dict[int, Remembered], rows: Iterable[Row]) -> None:
     """Read rows of `consent_choice` back into events."""
     seen: set[Row] = set()
-    for no, voice, purpose, channel, recipient, *_, status, since, expires, grade, signal, weak, entry, notice in rows:
+    for no, voice, purpose, channel, recipient, *span_and_said in rows:
+        status, since, expires, grade, signal, weak, entry, notice, method = span_and_said[_SPAN:]
         about = (purpose, channel, recipient)
         if (no, voice, about, entry) not in seen:
             seen.add((no, voice, about, entry))
-            event = choice_event(bool(weak), since, entry, (status, expires, grade, signal, notice))
+            event = choice_event(bool(weak), since, entry, (status, expires, grade, signal, notice, method))
             people[no].choices.setdefault(voice, {}).setdefault(about, []).append(event)
 
 
@@ -101,13 +102,15 @@ def remember_told(people: dict[int, Remembered], rows: Sequence[Row]) -> None:
 
 _FIRST = tuple(accumulate(map(len, FIELDS), initial=0))
 """Where the values of each of `FIELDS` begin among `FACTS`."""
+_SPAN = 4
+"""How many columns say when a rectangle holds and for whom."""
 
 
 def _choice_row(no: int, voice: str, about: Key, found: Rectangle) -> Row:
     event = found.event
-    status, expires, grade, signal, notice = event.data
+    status, expires, grade, signal, notice, method = event.data
     weak = int(event.level == WEAK)
-    said = (status, event.start, expires, grade, signal, weak, event.entry, notice)
+    said = (status, event.start, expires, grade, signal, weak, event.entry, notice, method)
     return (no, voice, *about, *_span(found), *said)
 
 

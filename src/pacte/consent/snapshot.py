@@ -26,7 +26,7 @@ from pacte.lake.segments import DERIVED, add_segment, retire, segments
 from pacte.ledger import queries
 
 _TEXT = frozenset(
-    "voice purpose channel recipient status signal notice place capacity age guardian".split()  # noqa: SIM905 reads better
+    "voice purpose channel recipient status signal notice method place capacity age guardian".split()  # noqa: SIM905 reads better
 )
 _ORDER = {"choice": [("purpose", "ascending"), ("_no", "ascending")]}
 _CHUNK = 200_000

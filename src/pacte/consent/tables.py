@@ -39,7 +39,7 @@ consent_choice = Table(
     Column("valid_from", Integer, primary_key=True),
     Column("valid_to", Integer),
     Column("known_to", Integer),
-    Column("status", String, nullable=False),  # given, refused, withdrawn, objected, lifted
+    Column("status", String, nullable=False),  # given, refused, withdrawn, objected, lifted, overruled
     Column("since", Integer, nullable=False),
     Column("expires", Integer),
     Column("grade", Integer, nullable=False),
@@ -47,6 +47,7 @@ consent_choice = Table(
     Column("weak", Integer, nullable=False),  # 1: undated or not authenticated; gives way to any firm statement
     Column("entry", Integer, nullable=False),
     Column("notice", String),
+    Column("method", String, nullable=False),  # how it was said; a parent's, how they were recognised
     sqlite_with_rowid=False,
 )
 

@@ -1,11 +1,22 @@
-"""A decision in plain words: the answer, the reason and its article, the choice it stands on, what is unchecked."""
+"""A decision in plain words: the answer, the rule that decided and where it stands, what else fails.
+
+One fact a paragraph, for a customer's letter as well as for a lawyer: the reason, the article with the day since when
+it binds, the rule in a sentence, the choice the decision stands on, then whatever else would have to change for a yes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from pacte.gate.one import NO_RULES
 from pacte.gate.values import Cited, Decision, Reason
-from pacte.kernel.errors import named
-from pacte.kernel.i18n import catalogue, day, text
+from pacte.kernel.errors import BadInput, named
+from pacte.kernel.i18n import LANGUAGES, catalogue, day, text, typeset
+from pacte.kernel.instant import parse_instant
+from pacte.policy.citations import cite
+
+HOUSE = "house"
+"""The pack of what is no law but our own stricter rule."""
 
 
 def explain(decision: Decision, lang: str) -> str:
@@ -18,33 +29,94 @@ def explain(decision: Decision, lang: str) -> str:
     ]
     if decision.rules == NO_RULES:
         return "\n".join([lines[0], text("gate", "no_rules", lang)])
+    lines += _rule(decision.reason, lang)
     if decision.cited:
         lines.append(_cited(decision.cited, lang))
+    lines += _others(decision, lang)
     for name, code in sorted(decision.fields.items()):
         if code != decision.reason.code:
             lines.append(text("gate", "field", lang, field=name, reason=text("policy", f"reason.{code}", lang)))
     lines.append(text("gate", "rules", lang, digest=decision.rules[:12], known=str(question.known)))
-    if decision.reason.requirement and not decision.reason.checked:
-        lines.append(text("gate", "unchecked", lang))
+    lines += _unchecked([decision.reason, *decision.others], lang)
     return "\n".join(lines)
 
 
 def because(reason: Reason, lang: str) -> str:
     """The reason in words, with the law and article it comes from, or that it is a rule of the house."""
-    kind, _, name = reason.requirement.partition(":")
-    words = text("gate", f"basis.{name}", lang) if kind == "basis" else text("policy", f"reason.{reason.code}", lang)
-    if reason.pack == "house":
-        return text("gate", "because_house", lang, reason=words)
+    if reason.pack == HOUSE:
+        return text("gate", "because_house", lang, reason=_words(reason, lang))
     if not reason.article:
-        return text("gate", "because", lang, reason=words)
-    return text("gate", "because_article", lang, reason=words, article=citation(reason, lang))
+        return text("gate", "because", lang, reason=_words(reason, lang))
+    return text("gate", "because_article", lang, reason=_words(reason, lang), article=citation(reason, lang))
 
 
 def citation(reason: Reason, lang: str) -> str:
-    """The law and the article of a reason, such as `GDPR, Art. 7(3)`; the full title where a law has no short name."""
-    key = f"article.{reason.pack}"
-    law = text("policy", key, lang) if key in catalogue("policy") else reason.source
-    return f"{law}, {reason.article}"
+    """Where a reason stands, such as `GDPR, Art. 7(3)`; tables of before sources had short names cite their title."""
+    return typeset(cite(reason.article, reason.source, reason.short or _known(reason.source), lang), lang)
+
+
+def _known(source: str) -> dict[str, str]:
+    """The short name of the Regulation, on which every legal basis stands; no other is known without a pack."""
+    regulation = catalogue("gate")["title.gdpr"]["en"]
+    return {lang: text("policy", "article.gdpr", lang) for lang in LANGUAGES} if source == regulation else {}
+
+
+def sentence(says: Mapping[str, str], lang: str) -> str:
+    """A rule in a sentence, as the language is set; empty where the table of rules holds none."""
+    return typeset(says.get(lang, ""), lang)
+
+
+def since(reason: Reason, lang: str) -> str:
+    """The day since when a rule binds, in words; as it was written where it is no day."""
+    try:
+        return day(parse_instant(reason.since), lang)
+    except BadInput:
+        return reason.since
+
+
+def _words(reason: Reason, lang: str) -> str:
+    kind, _, name = reason.requirement.partition(":")
+    return text("gate", f"basis.{name}", lang) if kind == "basis" else text("policy", f"reason.{reason.code}", lang)
+
+
+def _rule(reason: Reason, lang: str) -> list[str]:
+    """The rule that decided, in a sentence, and since when and where it stands; tables before 2 hold no sentence."""
+    lines = []
+    if rule := sentence(reason.says, lang):
+        lines.append(text("gate", "says", lang, rule=rule))
+    if reason.since and reason.pack != HOUSE:
+        lines.append(text("gate", "source", lang, source=_source(reason, lang), day=since(reason, lang)))
+    return lines
+
+
+def _source(reason: Reason, lang: str) -> str:
+    """The law's own title; in French where the law has one in both languages."""
+    titles = (known for key, known in catalogue("gate").items() if key.startswith("title."))
+    return next((title[lang] for title in titles if title["en"] == reason.source), reason.source)
+
+
+def _others(decision: Decision, lang: str) -> list[str]:
+    """What else fails, each said once: where a law says it, the house's own rule of the same reason adds nothing."""
+    said = {reason.code for reason in (decision.reason, *decision.others) if reason.pack != HOUSE}
+    lines, seen = [], {decision.reason.code} if decision.reason.pack == HOUSE else set()
+    for other in decision.others:
+        if other.pack != HOUSE or other.code not in said | seen:
+            lines.append(text("gate", "also", lang, rule=_in_short(other, lang)))
+        seen |= {other.code} if other.pack == HOUSE else set()
+    return [text("gate", "also_head", lang), *dict.fromkeys(lines)] if lines else []
+
+
+def _in_short(reason: Reason, lang: str) -> str:
+    """The rule that is not met, and where it stands; the reason in words where a table holds no sentence."""
+    words = sentence(reason.says, lang).rstrip(".") or _words(reason, lang)
+    cited = text("gate", "own_rule", lang) if reason.pack == HOUSE else citation(reason, lang)
+    return f"{words} ({cited})" if reason.article else words
+
+
+def _unchecked(reasons: Iterable[Reason], lang: str) -> list[str]:
+    """That counsel has not checked a law's rule that is said above; the house's own need no counsel."""
+    open_ = [reason for reason in reasons if reason.requirement and not reason.checked and reason.pack != HOUSE]
+    return [text("gate", "unchecked", lang)] if open_ else []
 
 
 def _cited(cited: Cited, lang: str) -> str:

@@ -6,6 +6,7 @@ A person unknown, a purpose unknown, a missing fact, a rule that errors: each de
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,15 +14,17 @@ from sqlalchemy import Connection
 from pacte.consent import facts as consent
 from pacte.consent import state
 from pacte.gate import rules as stored
-from pacte.gate.questions import complete, refuse
+from pacte.gate.questions import complete, facts_read, refuse
 from pacte.gate.values import Cited, Decision, Question, Reason
 from pacte.kernel.errors import Denied
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
 from pacte.lake import numbers
 from pacte.ledger import queries
+from pacte.policy.conditions import facts_in
 from pacte.policy.rules import decide
-from pacte.policy.table import RuleTable
+from pacte.policy.table import PurposeRules, Requirement, RuleTable
+from pacte.policy.vocabulary import STANDING_CHOICES, STATEMENTS
 
 BASIS_ARTICLES = {
     "consent": "Art. 6(1)(a)",
@@ -42,7 +45,13 @@ def may(conn: Connection, subject: SubjectId | None, question: Question, rules: 
     digest = rules or _rules_in_force(conn, question)
     if digest is None:
         return _denied("unknown_purpose", question, NO_RULES, subject)
-    table = stored.load(conn, digest)
+    return may_under(conn, subject, question, stored.load(conn, digest), digest)
+
+
+def may_under(
+    conn: Connection, subject: SubjectId | None, question: Question, table: RuleTable, digest: str
+) -> Decision:
+    """The same under a given table, known by `digest`: the preview of a policy decides by one that is not stored."""
     question = complete(table, question)
     try:
         refuse(table, question)
@@ -65,8 +74,22 @@ def _rules_in_force(conn: Connection, question: Question) -> str | None:
     return None if found is None else found[1]
 
 
-def _facts(conn: Connection, number: int, question: Question) -> Mapping[str, Any]:
-    facts: dict[str, Any] = dict(consent.facts_at(conn, number, *_about(question)))
+def facts_of(conn: Connection, table: RuleTable, question: Question, number: int) -> Mapping[str, Any]:
+    """Every fact that the rules may read to answer a completed question about one person."""
+    told = consent.told_notices(conn, number, question.as_of, question.known)
+    covered = told_categories(table, question.purpose, told)
+    facts = _facts(conn, table, question, number, told)
+    return {**facts, "told.requested": _told(covered, table, question.fields)}
+
+
+def _facts(conn: Connection, table: RuleTable, question: Question, number: int, told: set[str]) -> Mapping[str, Any]:
+    """Every fact but `told.requested`; `told` are the notices that the person was told."""
+    standing = consent.standing_in(facts_read(table.purposes[question.purpose]))
+    facts: dict[str, Any] = dict(consent.facts_at(conn, number, *_about(question), standing))
+    said = told_statements(table, question.purpose, told)
+    facts |= {f"told.{statement}": int(statement in said) for statement in STATEMENTS}
+    facts["use.channel"] = question.channel
+    facts["use.recipient"] = question.recipient
     facts["use.stopped"] = int(stored.stopped(conn, question.purpose, question.as_of, question.known))
     facts["use.in_force"] = 1
     return facts
@@ -80,10 +103,9 @@ def _decide(
     conn: Connection, table: RuleTable, question: Question, digest: str, subject: SubjectId, number: int
 ) -> Decision:
     purpose = table.purposes[question.purpose]
-    facts = _facts(conn, number, question)
-    covered = told_categories(
-        table, question.purpose, consent.told_notices(conn, number, question.as_of, question.known)
-    )
+    told = consent.told_notices(conn, number, question.as_of, question.known)
+    facts = _facts(conn, table, question, number, told)
+    covered = told_categories(table, question.purpose, told)
     fields: dict[str, str] = {}
     for name in question.fields:
         own = {**facts, "told.requested": _told(covered, table, (name,))}
@@ -96,7 +118,8 @@ def _decide(
         rules=digest,
         fields=fields,
         failing=tuple(whole.needed),
-        cited=_cited(conn, number, question),
+        others=tuple(_reason(rule) for rule in purpose.requirements if rule.id in whole.needed[1:]),
+        cited=_cited(conn, number, _concerned(purpose, question, whole.requirement)),
         subject=subject,
     )
 
@@ -109,6 +132,11 @@ def told_categories(table: RuleTable, purpose: str, told: set[str]) -> set[str] 
         if digest in table.notices and purpose in table.notices[digest].purposes
     ]
     return {category for categories in naming for category in categories} if naming else None
+
+
+def told_statements(table: RuleTable, purpose: str, told: set[str]) -> set[str]:
+    """What else, beside data, these notices say of `purpose`: words of `vocabulary.STATEMENTS`."""
+    return {word for digest in told if digest in table.notices for word in table.notices[digest].says.get(purpose, ())}
 
 
 def _told(covered: set[str] | None, table: RuleTable, fields: tuple[str, ...]) -> int:
@@ -132,16 +160,21 @@ def reason_of(table: RuleTable, purpose: str, code: str, requirement: str | None
         return Reason(code, f"basis:{basis}", BASIS_ARTICLES[basis], "Regulation (EU) 2016/679", "2018-05-25", "gdpr")
     for candidate in table.purposes[purpose].requirements:
         if candidate.id == requirement:
-            return Reason(
-                code,
-                candidate.id,
-                candidate.article,
-                candidate.source,
-                candidate.since,
-                candidate.pack,
-                bool(candidate.checked),
-            )
+            return _reason(candidate)
     return Reason(code)
+
+
+def _reason(rule: Requirement) -> Reason:
+    checked = bool(rule.checked)
+    cited = (rule.article, rule.source, rule.since, rule.pack)
+    return Reason(rule.otherwise, rule.id, *cited, checked, rule.says, rule.short)
+
+
+def _concerned(rules: PurposeRules, question: Question, failed: str | None) -> Question:
+    """The question whose choice a decision stands on: that of a standing choice where a rule about one said no."""
+    read = [facts_in(rule.condition) for rule in rules.requirements if rule.id == failed]
+    standing = consent.standing_in(frozenset().union(*read))
+    return replace(question, purpose=STANDING_CHOICES[standing[0]]) if standing else question
 
 
 def _cited(conn: Connection, number: int, question: Question) -> Cited | None:

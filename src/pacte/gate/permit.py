@@ -7,7 +7,6 @@ hold this room's key; the lint rule `permit-outside-gate` finds those who try.
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
-from typing import ClassVar
 
 import pyarrow as pa
 
@@ -34,9 +33,9 @@ class _Recorded:
     behalf: str
     domain: str
     issued: Instant
+    expires: Instant
+    """When this permit stops opening data."""
     key: InitVar[object]
-
-    _lifetime: ClassVar[int] = LIFETIME
 
     def __post_init__(self, key: object) -> None:
         # `dataclasses.replace` and unpickling come past here, or past `__reduce__`, and are refused alike.
@@ -66,11 +65,6 @@ class _Recorded:
         """The `dataset.field` names that may be read."""
         return frozenset(self.record.question.fields)
 
-    @property
-    def expires(self) -> Instant:
-        """When this permit stops opening data."""
-        return Instant(self.issued + self._lifetime)
-
     def check(self, now: Instant) -> None:
         """Raise `Denied` once the permit has expired, or by a clock that stands before it was issued."""
         if not self.issued <= now < self.expires:
@@ -82,8 +76,6 @@ class Permit(_Recorded):
     """One person's data may be used, for one purpose, until `expires`."""
 
     subject: SubjectId
-
-    _lifetime: ClassVar[int] = LIFETIME_ONE
 
     def covers(self, subject: str) -> bool:
         """Whether this permit is about that person."""
@@ -105,11 +97,14 @@ class PermitSet(_Recorded):
         return len(self.numbers)
 
 
-def _permit(record: UseRecord, role: str, behalf: str, domain: str, issued: Instant, subject: SubjectId) -> Permit:
-    return Permit(record, role, behalf, domain, issued, _KEY, subject)
+def _permit(
+    record: UseRecord, capacity: tuple[str, str, str], term: tuple[Instant, Instant], subject: SubjectId
+) -> Permit:
+    """`capacity` is role, on whose behalf, pseudonym domain; `term` is when the permit was issued and when it ends."""
+    return Permit(record, *capacity, *term, _KEY, subject)
 
 
 def _permit_set(
-    record: UseRecord, role: str, behalf: str, domain: str, issued: Instant, numbers: pa.Array
+    record: UseRecord, capacity: tuple[str, str, str], term: tuple[Instant, Instant], numbers: pa.Array
 ) -> PermitSet:
-    return PermitSet(record, role, behalf, domain, issued, _KEY, numbers)
+    return PermitSet(record, *capacity, *term, _KEY, numbers)

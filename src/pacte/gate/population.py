@@ -6,7 +6,7 @@ one person uses. A property test binds the two: a set is decided as its members 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +15,17 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from pacte.consent import population, state
+from pacte.consent.facts import UNKNOWN, standing_in
 from pacte.gate import rules as stored
 from pacte.gate.one import categories_of
+from pacte.gate.questions import facts_read
 from pacte.gate.values import Funnel, Question
 from pacte.kernel.errors import Denied, PacteError
+from pacte.lake.source import quoted
 from pacte.ledger import queries
 from pacte.policy.sql import reason_case
 from pacte.policy.table import RuleTable
-from pacte.policy.vocabulary import GRADES, RuleError, grade_level
+from pacte.policy.vocabulary import GRADES, STATEMENTS, RuleError, grade_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,39 @@ def decide_set(conn: Connection, lake: Path, table: RuleTable, question: Questio
 
 def reasons(conn: Connection, lake: Path, table: RuleTable, question: Question) -> dict[int, str]:
     """The reason code of every known person by internal number; for the tests that bind the two readers."""
-    duck = duckdb.connect()
+    numbers, codes = each(conn, lake, [table], question)[0].to_pydict().values()
+    return dict(zip(numbers, codes, strict=True))
+
+
+def each(conn: Connection, lake: Path, tables: Sequence[RuleTable], question: Question) -> list[pa.Table]:
+    """`no` and `reason` of every known person, under each table. Releases nothing; raises where `decide_set` denies.
+
+    Facts are looked up once for tables that read the same of them.
+    """
+    _refuse_stale(conn)
+    duck = duckdb.connect(":memory:")
+    found, looked_up = [], None
     try:
-        _facts(duck, conn, lake, table, question)
-        _counts(duck, table, question)
-        return dict(duck.execute("SELECT no, reason FROM verdict").fetchall())
+        for table in tables:
+            if (read := _reading(table, question)) != looked_up:
+                duck.execute("DROP TABLE IF EXISTS facts")
+                _facts(duck, conn, lake, table, question)
+                looked_up = read
+            case = reason_case(table.purposes[question.purpose], question.as_of).sql(dialect="duckdb")
+            found.append(duck.sql(f"SELECT no, {case} AS reason FROM facts").to_arrow_table())
     finally:
         duck.close()
+    return found
+
+
+def _reading(table: RuleTable, question: Question) -> tuple[object, ...]:
+    """What `_facts` takes from a table: two tables with the same have the same facts for this question."""
+    notices = [
+        (digest, notice.purposes.get(question.purpose), notice.says.get(question.purpose))
+        for digest, notice in table.notices.items()
+        if question.purpose in notice.purposes or question.purpose in notice.says
+    ]
+    return facts_read(table.purposes[question.purpose]), categories_of(table, question.fields), notices
 
 
 def _refuse_stale(conn: Connection) -> None:
@@ -73,35 +102,57 @@ def _refuse_stale(conn: Connection) -> None:
 def _facts(duck: duckdb.DuckDBPyConnection, conn: Connection, lake: Path, table: RuleTable, question: Question) -> None:
     """Make the view `facts`: one row per known person, columns as the rules name them."""
     arguments = (question.purpose, question.channel, question.recipient, question.as_of, question.known)
-    people = population.view_sql(duck, conn, lake, *arguments)
-    masks, full = _masks(table, question.purpose, sorted(categories_of(table, question.fields)))
+    read = facts_read(table.purposes[question.purpose])
+    people = population.view_sql(duck, conn, lake, *arguments, standing_in(read))
+    asked = [statement for statement in STATEMENTS if f"told.{statement}" in read]
+    masks, full = _masks(table, question.purpose, sorted(categories_of(table, question.fields)), asked)
     naming = masks.column("notice").to_pylist()
     told = population.told_view(duck, conn, lake, question.as_of, question.known, naming)
     duck.register("notice_mask", masks)
+    says = "".join(
+        f"CASE WHEN (coalesce(i.said, 0) >> {place}) & 1 = 1 THEN 1 ELSE 0 END AS told_{statement}, "
+        for place, statement in enumerate(asked)
+    )
+    known = ", ".join(f"p.{name.replace('.', '_')}" for name in sorted({"choice.grade", *read} & UNKNOWN.keys()))
     stopped = int(stored.stopped(conn, question.purpose, question.as_of, question.known))
     duck.execute(
         f"""
         CREATE TEMP TABLE facts AS
         WITH informed AS (
-          SELECT t.no, bit_or(m.mask) AS mask FROM {told} t JOIN notice_mask m USING (notice) GROUP BY t.no)
-        SELECT p.*, {stopped} AS use_stopped, 1 AS use_in_force,
+          SELECT t.no, bit_or(m.mask) AS mask, bit_or(m.said) AS said
+          FROM {told} t JOIN notice_mask m USING (notice) GROUP BY t.no)
+        SELECT p.no, {known}, {stopped} AS use_stopped, 1 AS use_in_force,
+               {quoted(question.channel)} AS use_channel, {quoted(question.recipient)} AS use_recipient, {says}
                CASE WHEN coalesce(i.mask, 0) = {full} THEN 1 ELSE 0 END AS told_requested
         FROM {people} p LEFT JOIN informed i USING (no)
         """
     )
 
 
-def _masks(table: RuleTable, purpose: str, categories: Sequence[str]) -> tuple[pa.Table, int]:
-    """Per notice a bit mask: bit 0 says that it names the purpose, the others which category it tells of."""
-    digests, masks = [], []
+def _masks(
+    table: RuleTable, purpose: str, categories: Sequence[str], statements: Sequence[str]
+) -> tuple[pa.Table, int]:
+    """Per notice two bit masks, and the first one's value for who was told everything.
+
+    `mask`: bit 0 says that it names the purpose, the others which category it tells of. `said`: which of the
+    statements it makes about the purpose.
+    """
+    rows = []
     for digest, notice in table.notices.items():
-        if purpose in notice.purposes:
-            told = set(notice.purposes[purpose])
-            bits = 1 + sum(1 << (i + 1) for i, category in enumerate(categories) if category in told)
-            digests.append(digest)
-            masks.append(bits)
-    columns = {"notice": pa.array(digests, pa.string()), "mask": pa.array(masks, pa.int64())}
+        told, said = notice.purposes.get(purpose), set(notice.says.get(purpose, ()))
+        named = 0 if told is None else 1 + (_bits(categories, set(told)) << 1)
+        if named or said:
+            rows.append((digest, named, _bits(statements, said)))
+    columns = {
+        "notice": pa.array([row[0] for row in rows], pa.string()),
+        "mask": pa.array([row[1] for row in rows], pa.int64()),
+        "said": pa.array([row[2] for row in rows], pa.int64()),
+    }
     return pa.table(columns), (1 << (len(categories) + 1)) - 1
+
+
+def _bits(words: Sequence[str], found: Collection[str]) -> int:
+    return sum(1 << place for place, word in enumerate(words) if word in found)
 
 
 def _counts(duck: duckdb.DuckDBPyConnection, table: RuleTable, question: Question) -> tuple[int, dict[str, int]]:

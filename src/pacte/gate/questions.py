@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from pacte.gate.values import Question
 from pacte.kernel.errors import Denied, named
+from pacte.kernel.instant import Instant
+from pacte.policy.conditions import Any, Before, Condition, Every, NotBefore, facts_in
 from pacte.policy.table import PurposeRules, RuleTable
 
 HOUSE = "house:"
@@ -57,6 +59,30 @@ def needed(purpose: PurposeRules, question: Question) -> list[tuple[str, str, tu
         *([("channel", question.channel, purpose.channels)] if per_channel else []),
         *([("recipient", question.recipient, purpose.recipients)] if purpose.by_recipient else []),
     ]
+
+
+def facts_read(purpose: PurposeRules) -> frozenset[str]:
+    """The facts that the rules of a purpose read; no other need be looked up."""
+    return frozenset().union(*(facts_in(requirement.condition) for requirement in purpose.requirements))
+
+
+def turns(purpose: PurposeRules, after: Instant) -> Instant | None:
+    """When the rules of a purpose next begin, or cease, to say something else by the calendar alone; `None`: never.
+
+    A law that takes effect, one that ends, an adequacy decision that runs out.
+    """
+    later = {moment for rule in purpose.requirements for moment in _moments(rule.condition) if moment > after}
+    return Instant(min(later)) if later else None
+
+
+def _moments(condition: Condition) -> frozenset[int]:
+    match condition:
+        case Every(of) | Any(of):
+            return frozenset().union(*map(_moments, of))
+        case Before(instant) | NotBefore(instant):
+            return frozenset({instant})
+        case _:
+            return frozenset()
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """Release permitted rows: minimised, coarsened, pseudonymous, ordered by pseudonym.
 
 INVARIANT: rows leave for a `PermitSet` only, and only columns that its recorded use declares. Internal numbers never
-leave: the join happens here and drops them.
+leave: the join happens here and drops them. INVARIANT: values that reveal a special category are out of sight of a
+purpose that stands on no ground for it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from pacte.keys.pseudonym import pseudonyms
 from pacte.keys.store import KeyStore
 from pacte.lake import numbers
 from pacte.lake.schema import schema_of
-from pacte.lake.source import identifier, open_lake
+from pacte.lake.source import identifier, open_lake, quoted
 from pacte.ledger import log, queries
-from pacte.policy.table import RuleTable
+from pacte.policy.table import PurposeRules, RuleTable
 
 Dataset: TypeAlias = Mapping[str, Any]
 """A dataset as a rule table holds it."""
@@ -59,7 +60,7 @@ def release(source: Source, permits: PermitSet, now: Instant, columns: Sequence[
     wanted = list(columns) or releasable(table, permits.fields)
     _refuse(table, permits, wanted)
     names = _pseudonyms(source, permits, held)
-    query = _query(table, wanted, frozenset(table.purposes[permits.purpose].exact))
+    query = _query(table, wanted, table.purposes[permits.purpose])
     schemas = {
         name: schema_of({field: spec["type"] for field, spec in dataset["fields"].items() if "identity" not in spec})
         for name, dataset in _datasets(table).items()
@@ -144,7 +145,8 @@ def _pseudonyms(source: Source, permits: PermitSet, held: list[int]) -> pa.Table
     )
 
 
-def _query(table: RuleTable, wanted: Sequence[str], exact: frozenset[str]) -> str:
+def _query(table: RuleTable, wanted: Sequence[str], purpose: PurposeRules) -> str:
+    exact = frozenset(purpose.exact)
     by_dataset: dict[str, list[str]] = {}
     for name in wanted:
         by_dataset.setdefault(name.partition(".")[0], []).append(name)
@@ -153,32 +155,67 @@ def _query(table: RuleTable, wanted: Sequence[str], exact: frozenset[str]) -> st
     for place, (dataset_name, names) in enumerate(sorted(by_dataset.items())):
         dataset = _datasets(table)[dataset_name]
         one = _one_row if dataset["per"] == "person" else _aggregates
-        joins.append(f"LEFT JOIN ({one(dataset_name, dataset, names, exact)}) d{place} USING (_no)")
+        hidden = {} if purpose.art9 else _telling(dataset)
+        joins.append(f"LEFT JOIN ({one(dataset_name, dataset, names, exact, hidden)}) d{place} USING (_no)")
         places |= dict.fromkeys(names, place)
     columns = "".join(f", d{places[name]}.{identifier(name)}" for name in wanted)
     return f"SELECT p.pseudonym{columns} FROM permitted p {' '.join(joins)} ORDER BY p.pseudonym"
 
 
-def _one_row(name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str]) -> str:
-    """The newest row of each person."""
+def _telling(dataset: Dataset) -> dict[str, str]:
+    """Field → the condition that its value tells something of a special category. Source: GDPR Art. 9; CJEU C-184/20.
+
+    What is compared is folded: capitals, accents and spaces around it make no difference. A pattern that ends in `*` is
+    met by every value that begins so. Identities are not in the lake.
+    """
+    found = {}
+    for name, spec in dataset["fields"].items():
+        patterns = [pattern for patterns in spec.get("reveals", {}).values() for pattern in patterns]
+        if patterns and "identity" not in spec:
+            value = _folded(f"CAST({_value(dataset, name)} AS VARCHAR)")
+            met = " OR ".join(_meets(value, pattern) for pattern in patterns)
+            found[name] = f"coalesce({met}, FALSE)"
+    return found
+
+
+def _meets(value: str, pattern: str) -> str:
+    if pattern.endswith("*"):
+        return f"starts_with({value}, {_folded(quoted(pattern[:-1]))})"
+    return f"{value} = {_folded(quoted(pattern))}"
+
+
+def _folded(text: str) -> str:
+    return f"trim(strip_accents(lower({text})))"
+
+
+def _one_row(
+    name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str], telling: Mapping[str, str]
+) -> str:
+    """The newest row of each person; a value that tells what the purpose must not see is none."""
     columns = []
     for full in wanted:
-        spec = dataset["fields"][full.partition(".")[2]]
-        value = _value(dataset, full.partition(".")[2])
-        columns.append(f"{_coarse(value, None if full in exact else spec.get('coarse'))} AS {identifier(full)}")
+        field = full.partition(".")[2]
+        value = _coarse(_value(dataset, field), None if full in exact else dataset["fields"][field].get("coarse"))
+        if field in telling:
+            value = f"CASE WHEN {telling[field]} THEN NULL ELSE {value} END"
+        columns.append(f"{value} AS {identifier(full)}")
     return (
         f"SELECT _no, {', '.join(columns)} FROM {identifier(name)} WHERE _no IS NOT NULL "
         f"QUALIFY row_number() OVER (PARTITION BY _no ORDER BY _collected DESC) = 1"
     )
 
 
-def _aggregates(name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str]) -> str:
+def _aggregates(
+    name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str], telling: Mapping[str, str]
+) -> str:
+    """Figures per person; a row of which any value tells what the purpose must not see counts for nothing in them."""
     columns = []
     for full in wanted:
         spec = dataset["aggregates"][full.partition(".")[2]]
         value = f"{spec['take']}({_value(dataset, spec['field'])})" if "field" in spec else "count(*)"
         columns.append(f"{_coarse(value, None if full in exact else spec.get('coarse'))} AS {identifier(full)}")
-    return f"SELECT _no, {', '.join(columns)} FROM {identifier(name)} WHERE _no IS NOT NULL GROUP BY _no"
+    kept = "".join(f" AND NOT {condition}" for condition in telling.values())
+    return f"SELECT _no, {', '.join(columns)} FROM {identifier(name)} WHERE _no IS NOT NULL{kept} GROUP BY _no"
 
 
 def _value(dataset: Dataset, field: str) -> str:

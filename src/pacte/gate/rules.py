@@ -79,9 +79,35 @@ def latest(conn: Connection) -> Row[Any] | None:
     return conn.execute(select(policies).order_by(policies.c.entry.desc()).limit(1)).first()
 
 
-def role(conn: Connection) -> dict[str, str]:
-    """In what capacity the company acts under the policy published last: the keys `role` and `behalf` of an entry."""
-    row = latest(conn)
+def present(conn: Connection, as_of: Instant, known: int | None = None) -> Row[Any] | None:
+    """The row (entry, policy, rules, effective) of the policy in force at `as_of`, or `None`.
+
+    By what was known at ledger size `known`, or by all that is. Of the policies that have taken effect by then, the one
+    published last counts: whoever publishes calls back what was recorded before for the same or a later day.
+    """
+    visible = (
+        policies.c.effective <= as_of
+        if known is None
+        else ((policies.c.entry < known) & (policies.c.effective <= as_of))
+    )
+    return conn.execute(select(policies).where(visible).order_by(policies.c.entry.desc()).limit(1)).first()
+
+
+def scheduled(conn: Connection, after: Instant) -> list[Row[Any]]:
+    """The rows of the policies that will take effect after an instant, by that day; without those called back."""
+    found: list[Row[Any]] = []
+    for row in conn.execute(select(policies).order_by(policies.c.entry.desc())):
+        # From the last to the first: whatever was published later must take effect later to leave it a day.
+        if not found or row.effective < found[-1].effective:
+            found.append(row)
+        if row.effective <= after:
+            break
+    return [row for row in reversed(found) if row.effective > after]
+
+
+def role(conn: Connection, as_of: Instant) -> dict[str, str]:
+    """In what capacity the company acts under the policy in force at `as_of`: keys `role` and `behalf` of an entry."""
+    row = present(conn, as_of)
     if row is None:
         return {"role": "controller"}
     return role_of(load(conn, row.rules))
@@ -93,7 +119,7 @@ def role_of(table: RuleTable) -> dict[str, str]:
 
 
 def store_text(conn: Connection, digest: str, body: str) -> None:
-    """Keep the text of a published policy under its digest."""
+    """Keep a text that an entry names by its digest: a published policy, or the advice on one."""
     if conn.execute(select(texts.c.digest).where(texts.c.digest == digest)).first() is None:
         conn.execute(insert(texts).values(digest=digest, body=body))
 
@@ -105,6 +131,23 @@ def policy_text(conn: Connection, digest: str) -> str:
         raise NotFound("the policy that this permit was given under is not stored here")
     if hashlib.sha256(body.encode()).hexdigest() != digest:
         raise Unsafe("a stored policy was changed; its digest no longer matches, and nothing is decided by it")
+    return str(body)
+
+
+def beginning(conn: Connection, prefix: str) -> list[tuple[str, str]]:
+    """(policy digest, rules digest) of the published policies whose digest begins so, each once, oldest first."""
+    rows = conn.execute(select(policies).where(policies.c.policy.startswith(prefix, autoescape=True)))
+    found = {row.policy: row.rules for row in sorted(rows, key=lambda row: row.entry)}
+    return list(found.items())
+
+
+def advice_text(conn: Connection, digest: str) -> str:
+    """The data protection officer's advice kept under `digest`; `NotFound`, and `Unsafe` when it was changed since."""
+    body = conn.execute(select(texts.c.body).where(texts.c.digest == digest)).scalar()
+    if body is None:
+        raise NotFound("the text of the data protection officer's advice is not stored here")
+    if hashlib.sha256(body.encode()).hexdigest() != digest:
+        raise Unsafe("the stored text of the data protection officer's advice was changed; its digest does not match")
     return str(body)
 
 
@@ -135,12 +178,7 @@ def _body(conn: Connection, digest: str) -> str:
 
 def in_force(conn: Connection, as_of: Instant, known: int) -> tuple[str, str] | None:
     """The (policy digest, rules digest) in force at `as_of`, by what was known at ledger size `known`."""
-    row = conn.execute(
-        select(policies.c.policy, policies.c.rules)
-        .where(policies.c.entry < known, policies.c.effective <= as_of)
-        .order_by(policies.c.effective.desc(), policies.c.entry.desc())
-        .limit(1)
-    ).first()
+    row = present(conn, as_of, known)
     return None if row is None else (row.policy, row.rules)
 
 

@@ -18,7 +18,7 @@ from pacte.gate import rules as stored
 from pacte.gate.one import categories_of, may
 from pacte.gate.permit import LIFETIME, LIFETIME_ONE, Permit, PermitSet, _permit, _permit_set
 from pacte.gate.population import decide_set
-from pacte.gate.questions import HOUSE, complete, refuse
+from pacte.gate.questions import HOUSE, complete, refuse, turns
 from pacte.gate.values import Decision, Funnel, Question, UseRecord
 from pacte.kernel.errors import BadInput, Denied
 from pacte.kernel.ids import SubjectId, UseId, new_use_id
@@ -60,12 +60,13 @@ def permit_set(
     ids = numbers.subjects(conn, verdicts.permitted.to_pylist())
     tree = membership.build(use, b"".join(bytes.fromhex(subject) for subject in ids.values()))
     about = {"mode": "set", "set": tree.commitment(), "until": until}
-    index = _record(conn, question, verdicts.funnel, (policy, digest), table, use, act, LIFETIME, about)
+    term = _term(conn, table, question.purpose, act, LIFETIME)
+    index = _record(conn, question, verdicts.funnel, (policy, digest), table, use, act, term, about)
     rows = [{"use": use, "bucket": number, "members": held} for number, held in _buckets(tree)]
     if rows:
         conn.execute(insert(stored.use_sets), rows)
     record = UseRecord(use, index, question, verdicts.funnel, digest, policy, tree.root.hex())
-    return _permit_set(record, *_capacity(table, question.purpose), act.present, verdicts.permitted)
+    return _permit_set(record, _capacity(table, question.purpose), term, verdicts.permitted)
 
 
 def permit_one(conn: Connection, subject: SubjectId, question: Question, act: Act) -> Permit | Decision:
@@ -78,14 +79,16 @@ def permit_one(conn: Connection, subject: SubjectId, question: Question, act: Ac
     use = new_use_id()
     funnel = Funnel(1, {"permitted": 1}, {})
     about = {"mode": "one", "subject": subject}
-    index = _record(conn, question, funnel, (policy, digest), table, use, act, LIFETIME_ONE, about)
+    term = _term(conn, table, question.purpose, act, LIFETIME_ONE)
+    index = _record(conn, question, funnel, (policy, digest), table, use, act, term, about)
     record = UseRecord(use, index, question, funnel, digest, policy)
-    return _permit(record, *_capacity(table, question.purpose), act.present, subject)
+    return _permit(record, _capacity(table, question.purpose), term, subject)
 
 
 def look(conn: Connection, subject: SubjectId, purpose: str, reason: str, now: Instant, signer: Signer, by: str) -> int:
     """Record that somebody looks at one person's record under a purpose of the house; returns the ledger index."""
-    entry = {"kind": "look", "subject": subject, "purpose": purpose, "reason": reason, "by": by, **stored.role(conn)}
+    role = stored.role(conn, now)
+    entry = {"kind": "look", "subject": subject, "purpose": purpose, "reason": reason, "by": by, **role}
     return log.append(conn, [entry], now, signer).first_index
 
 
@@ -168,7 +171,7 @@ def _record(
     table: RuleTable,
     use: UseId,
     act: Act,
-    lifetime: int,
+    term: tuple[Instant, Instant],
     about: Mapping[str, Any],
 ) -> int:
     """Append the `use` entry; what it is about (a set, or one person) is in `about`. Returns its ledger index."""
@@ -185,7 +188,7 @@ def _record(
         "counts": dict(funnel.counts),
         "candidates": funnel.candidates,
         "domain": table.purposes[question.purpose].domain,
-        "expires": act.present + lifetime,
+        "expires": term[1],
         "by": act.by,
         **stored.role_of(table),
         **about,
@@ -193,6 +196,17 @@ def _record(
     entry |= {"channel": question.channel} if question.channel else {}
     entry |= {"recipient": question.recipient} if question.recipient else {}
     return log.append(conn, [entry], act.clock, act.signer).first_index
+
+
+def _term(conn: Connection, table: RuleTable, purpose: str, act: Act, lifetime: int) -> tuple[Instant, Instant]:
+    """When a permit is issued and when it ends: after its lifetime, or when what it stands on ends before.
+
+    That is a rule that begins or ends by the calendar, or another policy that takes effect.
+    """
+    turn = turns(table.purposes[purpose], act.present)
+    ends = [act.present + lifetime, *([] if turn is None else [turn])]
+    ends += [row.effective for row in stored.scheduled(conn, act.present)[:1]]
+    return act.present, Instant(min(ends))
 
 
 def _capacity(table: RuleTable, purpose: str) -> tuple[str, str, str]:

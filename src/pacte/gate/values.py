@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.kernel.instant import Instant
@@ -29,7 +29,8 @@ class Question:
 class Reason:
     """Why: the code, and the requirement that decided with its article and source (empty when no rule was reached).
 
-    `checked` is false until counsel has confirmed the rule; `explain` says so.
+    `checked` is false until counsel has confirmed the rule; `explain` says so. `says` is the rule in a sentence, by
+    language; empty for tables of before there was one. `short` is the name by which the source is cited, likewise.
     """
 
     code: str
@@ -39,6 +40,8 @@ class Reason:
     since: str = ""
     pack: str = ""
     checked: bool = False
+    says: Mapping[str, str] = field(default_factory=dict)
+    short: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Decision:
     """The answer for one person. It releases nothing: only a `Permit` does.
 
     `fields` holds the effect of each asked field by itself. `failing` lists every requirement that is not met, in
-    order, so that a person can be told all that is missing. `rules` is the digest of the rule table that decided.
+    order, so that a person can be told all that is missing; `others` are those after the one that gave the reason.
+    `rules` is the digest of the rule table that decided.
     """
 
     permitted: bool
@@ -67,6 +71,7 @@ class Decision:
     rules: str
     fields: Mapping[str, str]
     failing: tuple[str, ...] = ()
+    others: tuple[Reason, ...] = ()
     cited: Cited | None = None
     subject: SubjectId | None = None
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
-from pacte.consent.facts import ages_since
+from pacte.consent.facts import ages_known, ages_since
 from pacte.intake.people import Person, group_of
 from pacte.intake.run import Run
 from pacte.intake.statements import News, news
@@ -226,7 +226,9 @@ def _record(
     about = run.about()
     evidence = run.stores.keys.evidence_keys([subjects[person.names["key"]] for person in people])
     here = {person.row: numbers[subjects[person.names["key"]]] for person in people}
-    origins = _origins(conn, [here[person.row] for person in people if person.names["key"] not in new])
+    older = [here[person.row] for person in people if person.names["key"] not in new]
+    origins = _origins(conn, older)
+    ages = ages_known(conn, older) if run.source.over is not None else {}
     met: dict[tuple[int, str], Instant] = {}
     for person in people:
         met.setdefault((here[person.row], person.notice), person.collected)
@@ -239,7 +241,7 @@ def _record(
         if (no, person.notice) in first:
             first.discard((no, person.notice))
             entries.append(collection(run, about, subject, person.collected, person.notice))
-        told[person.row] = news(run, person, known.get(person.row), origins.get(no, person.collected))
+        told[person.row] = news(run, person, known.get(person.row), origins.get(no, person.collected), ages.get(no, ""))
         for since, vector in told[person.row]:
             commitment = commit_facts(evidence[subject], subject, vector)
             vectors[subject, commitment["commit"]] = vector

@@ -1,7 +1,8 @@
 """The coarse facts that rules need about a person, as a file's columns tell them.
 
 INVARIANT: nothing finer than the closed vector is recorded: a birth date becomes the day of majority here, and "adult",
-or "minor" until that day, in `age`; an address becomes a country and, where its law differs, a province or state.
+or "minor" until that day, in `age`; a declaration to be 15 or over becomes "over_15"; an address becomes a country and,
+where its law differs, a province or state.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from typing import Any
 
 from pacte.intake import check
 from pacte.intake.check import Faults, Style
-from pacte.intake.mapping import CAPACITIES, Source
+from pacte.intake.mapping import CAPACITIES, Source, folded
 from pacte.intake.places import place_of
 from pacte.kernel.instant import DAY, Instant, from_date
 
 MAJORITY = 18
 OLDEST = 125
+OVER = "over_"
+"""How the word for a declared age begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactColumns:
-    """The facts of a batch, one position per row, without ages. `majorities` say when each person is of age.
+    """The facts of a batch, one position per row. `majorities` say when each person is of age.
 
+    Ages are not among the vectors, save those that people declared where no birth date is known.
     `guardians` are source keys of parents, as the file writes them.
     """
 
@@ -49,6 +53,9 @@ def read_facts(
         for row, birth in enumerate(births):
             if birth is not None:
                 majorities[row] = _majority(birth, now, row, cell.column, faults)
+    for row, declared in enumerate(_declared(source, columns, rows)):
+        if declared and majorities[row] is None:  # a birth date says more
+            vectors[row]["age"] = declared
     if "capacity" in source.facts:
         cell = source.facts["capacity"]
         for row, capacity in enumerate(check.cells(columns, cell, rows, faults)):
@@ -69,7 +76,8 @@ def read_facts(
 def told(source: Source) -> frozenset[str]:
     """The facts that a source speaks of, by the first name of each in the closed vector."""
     names = {{"birth_date": "age", "guardian_key": "guardian"}.get(name, name) for name in source.facts}
-    return frozenset(names | ({"place"} if source.place is not None else set()))
+    place, over = {"place"} if source.place is not None else set(), {"age"} if source.over is not None else set()
+    return frozenset(names | place | over)
 
 
 def age(majority: Instant | None, since: Instant) -> dict[str, str | int]:
@@ -77,6 +85,24 @@ def age(majority: Instant | None, since: Instant) -> dict[str, str | int]:
     if majority is None:
         return {}
     return {"age": "adult"} if majority <= since else {"age": "minor", "minor_until": majority}
+
+
+def says_more(declared: str, known: str) -> bool:
+    """Whether a declared age says more than what is known: nobody is made younger, or vaguer, by a declaration.
+
+    >>> says_more("over_15", "over_13"), says_more("over_15", "adult"), says_more("over_15", "")
+    (True, False, True)
+    """
+    return not known or (known.startswith(OVER) and int(declared[len(OVER) :]) > int(known[len(OVER) :]))
+
+
+def _declared(source: Source, columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:
+    """What each row declares of an age; only a yes says something, a no or an unknown word says nothing."""
+    over = source.over
+    if over is None:
+        return [""] * rows
+    yes = f"{OVER}{over.years}"
+    return [yes if cell is not None and folded(cell) in over.words else "" for cell in columns[over.column]]
 
 
 def places(source: Source, columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:

@@ -41,7 +41,11 @@ CHOICE_COLUMNS = (
 )
 CAPACITIES = (*vocabulary.CAPACITIES, "deceased")
 """In what capacity a person may stand before the retailer; rules know no other."""
-FACTS = ("place", "birth_date", "capacity", "contract_since", "contract_until", "guardian_key")
+FACTS = ("place", "birth_date", "over", "capacity", "contract_since", "contract_until", "guardian_key")
+YES = frozenset({"yes", "oui", "true", "1"})
+"""What a declaration of age says where the mapping names no words for it."""
+DECLARED = tuple(age.removeprefix("over_") for age in vocabulary.AGES if age.startswith("over_"))
+"""The ages in years that a person can declare to have reached, as a mapping writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,15 @@ class PlaceRule:
 
     columns: tuple[str, ...]
     names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OverRule:
+    """The column in which people declare that they are `years` old or over, and the words that say yes, folded."""
+
+    column: str
+    years: int
+    words: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +95,14 @@ class Source:
     facts: Mapping[str, Cell]
     person: tuple[str, str]
     choice: Mapping[str, Cell]
+    over: OverRule | None = None
 
     def columns(self) -> frozenset[str]:
         """Every source column that the mapping names."""
         cells = [self.collected, self.notice, *self.facts.values(), *self.choice.values()]
         named = {cell.column for cell in cells} | set(self.fields.values()) | {self.person[1]}
-        return frozenset((named | set(self.place.columns if self.place else ())) - {""})
+        wider = {*(self.place.columns if self.place else ()), self.over.column if self.over else ""}
+        return frozenset((named | wider) - {""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +171,7 @@ def _source(name: str, node: Node, policy: PolicyFile) -> Source:
         notice=_notice(parts["notice"], policy, plain_is_fixed=True) if "notice" in parts else Cell(),
         fields=_fields(parts, dataset, policy, node),
         place=_place(parts),
+        over=_over(parts),
         facts=_facts(parts, dataset, policy),
         person=_person(parts, policy) if is_choices else ("", ""),
         choice=_choice_cells(parts, policy, node) if is_choices else {},
@@ -254,6 +270,22 @@ def _place(parts: dict[str, Node]) -> PlaceRule | None:
     return PlaceRule(columns, names)
 
 
+def _over(parts: dict[str, Node]) -> OverRule | None:
+    facts = parts.get("facts")
+    if facts is None or not isinstance(facts.value, dict) or "over" not in facts.value:
+        return None
+    inner = dict(facts.entries())["over"].keys(["column", "years"], ["yes"])
+    years = inner["years"].one_of(DECLARED, "age") if "years" in inner else ""
+    words = [item.text() for item in inner["yes"].items()] if "yes" in inner else sorted(YES)
+    column = inner["column"].text() if "column" in inner else ""
+    return OverRule(column, int(years) if years in DECLARED else 0, frozenset(map(folded, words)))
+
+
+def folded(word: object) -> str:
+    """A word as it is compared: without spaces around it, capitals or small letters alike."""
+    return str(word).strip().casefold()
+
+
 def _facts(parts: dict[str, Node], dataset: str, policy: PolicyFile) -> dict[str, Cell]:
     if "facts" not in parts:
         return {}
@@ -261,7 +293,7 @@ def _facts(parts: dict[str, Node], dataset: str, policy: PolicyFile) -> dict[str
         parts["facts"].fail(f"`{dataset}` has no person per row; facts about people belong to the dataset of people")
     cells = {}
     for name, node in parts["facts"].keys([], FACTS).items():
-        if name == "place":
+        if name in ("place", "over"):
             continue
         cells[name] = cell = _cell(node)
         if name == "capacity":

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pacte.consent.vectors import FIELDS, WITHDRAWN
-from pacte.intake.facts import age
+from pacte.intake.facts import OVER, age, says_more
 from pacte.intake.people import Person
 from pacte.intake.run import Run
 from pacte.intake.tables import Said
 from pacte.kernel.canonical import Json
 from pacte.kernel.instant import Instant
+from pacte.policy.vocabulary import AGES
 
 WIDTH = 8
 """Bytes per fact of a row's memory."""
@@ -37,12 +38,15 @@ class News:
         return iter(sorted(self.vectors.items()))
 
 
-def news(run: Run, person: Person, before: Said | None, origin: Instant) -> News:
-    """Compare a row with what its source said before.
+def news(run: Run, person: Person, before: Said | None, origin: Instant, known_age: str = "") -> News:
+    """Compare a row with what its source said before. `known_age` is what is known of the age, from whatever source.
 
     What a source says first holds from the row's collection; what it changes, from the row's new date or else from
     now. An age holds from `origin`, the first collection about the person: nobody's birth date ever changes. So does a
     parent, from when the row named them, however late they are found.
+
+    An age that is declared without a birth date holds from when it was declared, and is stated only where it says more
+    than what is known; taken back, it takes nothing else back.
     """
     known = before.facts if before else SILENT * len(FIELDS)
     since = Instant(person.collected if before is None or before.since is None else before.since)
@@ -58,7 +62,10 @@ def news(run: Run, person: Person, before: Said | None, origin: Instant) -> News
         told.append(_fingerprint(run, person, name, says))
         if told[-1] == old or not (says or old[0] & TOLD):
             continue
-        if name == "age":
+        if name == "age" and _is_vain(run, person, says, old, known_age):
+            told[-1] = bytes([told[-1][0] & ~TOLD]) + told[-1][1:]
+            continue
+        if name == "age" and "age" not in person.facts:
             holds = origin
         elif name == "guardian" and old == _sought(run, person):
             holds = max(person.collected, since)
@@ -76,10 +83,18 @@ def news(run: Run, person: Person, before: Said | None, origin: Instant) -> News
 
 def _says(person: Person, name: str, origin: Instant) -> dict[str, str | int]:
     if name == "age":
-        return age(person.majority, origin)
+        return age(person.majority, origin) or {name: person.facts[name] for name in ("age",) if name in person.facts}
     if name == "guardian":
         return {"guardian": person.guardian} if person.guardian else {}
     return {name: person.facts[name]} if name in person.facts else {}
+
+
+def _is_vain(run: Run, person: Person, says: dict[str, str | int], old: bytes, known_age: str) -> bool:
+    """Whether a declared age, or its end, must not be stated: others know more."""
+    if says:
+        return "age" in person.facts and not says_more(str(says["age"]), known_age)
+    declared = [_fingerprint(run, person, "age", {"age": one}) for one in AGES if one.startswith(OVER)]
+    return old in declared and old != _fingerprint(run, person, "age", {"age": known_age})
 
 
 def _fingerprint(run: Run, person: Person, name: str, says: dict[str, str | int]) -> bytes:

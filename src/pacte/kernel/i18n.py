@@ -73,7 +73,7 @@ def _locale(lang: str) -> str:
 
 
 def _flatten(table: dict[str, object], prefix: str, found: dict[str, dict[str, str]]) -> None:
-    words = {key: _typeset(value, key) for key, value in table.items() if isinstance(value, str)}
+    words = {key: typeset(value, key) for key, value in table.items() if isinstance(value, str)}
     if words:
         found[prefix] = words
     for key, value in table.items():
@@ -81,7 +81,7 @@ def _flatten(table: dict[str, object], prefix: str, found: dict[str, dict[str, s
             _flatten(value, f"{prefix}.{key}" if prefix else key, found)
 
 
-def _typeset(words: str, lang: str) -> str:
+def typeset(words: str, lang: str) -> str:
     """The typographer's apostrophe; in French the narrow spaces before ; : ! ? and inside guillemets."""
     words = re.sub(r"(?<=\w)'(?=\w)", "’", words)
     return re.sub("(?<=«) | (?=[;:!?»])", "\u202f", words) if lang == "fr" else words

@@ -27,6 +27,9 @@ Check: TypeAlias = Callable[[object], object]
 BUCKETS = 4096
 """Buckets of a use's sealed set."""
 
+NOT_SOUGHT = "not_sought"
+"""The word for a policy that was published without the data protection officer's advice."""
+
 
 def validate(entry: Mapping[str, object]) -> None:
     """Refuse (`BadInput`) an unknown kind, an unknown or missing key, a value of the wrong form."""
@@ -52,6 +55,10 @@ def validate(entry: Mapping[str, object]) -> None:
         raise BadInput(f"`{kind}` entry: a processor, and nobody else, says on whose behalf it acts (`behalf`)")
     if "jointly" in entry and role != "joint_controller":
         raise BadInput(f"`{kind}` entry: a joint controller, and nobody else, says with whom it acts (`jointly`)")
+    if kind == "policy":
+        _check_advice(entry)
+    if kind == "choice" and ("reason" in entry) != (entry["act"] == "objection_overruled"):
+        raise BadInput("`choice` entry: an objection that is overruled, and no other act, says the `reason`")
 
 
 def encode(entry: Mapping[str, Json]) -> bytes:
@@ -194,7 +201,12 @@ _FORMS: dict[str, _Form] = {
     "policy": _form(
         "policy",
         {"policy": _hex64, "rules": _hex64, "decider": _text, "effective": _instant},
-        {"label": _text},
+        {
+            "label": _text,
+            "advice": _one_of(NOT_SOUGHT, "favourable", "reserved", "unfavourable"),
+            "advice_text": _hex64,
+            "advised_by": _actor,
+        },
     ),
     "notice": _form(
         "notice",
@@ -205,6 +217,7 @@ _FORMS: dict[str, _Form] = {
             "purposes": _table_of(_list_of(_word)),
             "effective": _instant,
         },
+        {"says": _table_of(_list_of(_word))},
     ),
     "fact": _form(
         "fact",
@@ -223,7 +236,14 @@ _FORMS: dict[str, _Form] = {
             "subject": _hex32,
             "purpose": _scope,
             "act": _one_of(
-                "given", "refused", "withdrawn", "objected", "objection_lifted", "restricted", "restriction_lifted"
+                "given",
+                "refused",
+                "withdrawn",
+                "objected",
+                "objection_lifted",
+                "objection_overruled",
+                "restricted",
+                "restriction_lifted",
             ),
             "learned": _instant,
             "method": _word,
@@ -241,6 +261,7 @@ _FORMS: dict[str, _Form] = {
             "notice_version": _text,
             "form": _hex64,
             "signal": _word,
+            "reason": _word,
         },
     ),
     "load": _form(
@@ -320,6 +341,15 @@ def _check_variant(entry: Mapping[str, object], form: _Form) -> None:
     others = {key for variant in form.variants.values() for key in variant.required | variant.optional}
     if foreign := (others - here.required - here.optional) & entry.keys():
         raise BadInput(f"`{kind}` entry: {form.chosen_by} `{word}` has no {_named(foreign)}")
+
+
+def _check_advice(entry: Mapping[str, object]) -> None:
+    """Advice has somebody who gave it, and that is not who publishes. Source: GDPR Art. 38(6), 39(1)(a)."""
+    given = entry.get("advice", NOT_SOUGHT) != NOT_SOUGHT
+    if given != ("advised_by" in entry) or ("advice_text" in entry and not given):
+        raise BadInput("`policy` entry: advice that was given, and no other, says by whom (`advised_by`)")
+    if given and entry["advised_by"] == entry["by"]:
+        raise BadInput("`policy` entry: nobody advises on a policy and publishes it (GDPR Art. 38(6))")
 
 
 def _named(keys: Iterable[str]) -> str:

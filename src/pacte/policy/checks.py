@@ -9,14 +9,10 @@ from __future__ import annotations
 from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.categories import categories
 from pacte.policy.dataset_checks import check_dataset
+from pacte.policy.law_checks import GROUNDS, check_law, named_laws, outside, repeated, told_of
 from pacte.policy.mistakes import Mistakes, attempt
 from pacte.policy.model import Controller, Purpose, Recipient
 from pacte.policy.tree import Path, Tree, shown
-
-# The European Economic Area: data there need no further safeguard. Source: GDPR Art. 44; EEA Agreement annex XI.
-EEA = frozenset({"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE"}) | {
-    *("IS", "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK")
-}
 
 _CONSENT_ONLY = ("minimum_grade", "expires_after", "explicit", "by_recipient")
 _OBJECTABLE = ("consent", "legitimate_interests", "public_task")
@@ -32,6 +28,7 @@ def check(tree: Tree, mistakes: Mistakes) -> None:
         _basis(name, tree, mistakes)
         _special(name, tree, mistakes)
     _notices(tree, mistakes)
+    check_law(tree, mistakes)
     for name in tree.mapping("datasets"):
         check_dataset(name, tree, mistakes)
     for section in ("purposes", "datasets"):
@@ -70,9 +67,11 @@ def _languages(tree: Tree, mistakes: Mistakes) -> None:
 
 
 def _recipients(tree: Tree, mistakes: Mistakes) -> None:
+    if "gdpr" not in named_laws(tree):
+        return
     for name, node in tree.mapping("recipients").items():
         recipient = attempt(Recipient, node)
-        if recipient and recipient.place[:2] not in EEA and not recipient.safeguard:
+        if recipient and outside(recipient.place) and not recipient.safeguard:
             mistakes.add(
                 ("recipients", name, "place"),
                 f"recipient `{shown(name)}` is outside the European Economic Area; say what protects the data there "
@@ -93,7 +92,7 @@ def _references(name: str, tree: Tree, mistakes: Mistakes) -> None:
         if word not in tree.mapping("recipients"):
             mistakes.unknown(path, "recipient", word, tree.mapping("recipients"))
     for key in ("uses", "exact", "recipients", "channels", "public"):
-        _repeated(tree, mistakes, ("purposes", name, key))
+        repeated(tree, mistakes, ("purposes", name, key))
 
 
 def _basis(name: str, tree: Tree, mistakes: Mistakes) -> None:
@@ -128,27 +127,33 @@ def _basis(name: str, tree: Tree, mistakes: Mistakes) -> None:
 
 
 def _special(name: str, tree: Tree, mistakes: Mistakes) -> None:
-    """Special categories need a ground of their own. Source: GDPR Art. 9(2)(a), (c), (f); Art. 10."""
+    """Special categories need a ground of their own. Source: GDPR Art. 9(2), 10."""
     purpose, fields = attempt(Purpose, tree.at(("purposes", name))), _fields(tree)
     if purpose is None or purpose.kind == "legal_claims":
         return
+    # Where the Regulation does not apply, an exception of the law that does is for its pack to judge.
+    laws = named_laws(tree)
+    excepted = any(word in GROUNDS or "gdpr" not in laws for word in purpose.exceptions)
     for path, word in tree.texts("purposes", name, "uses"):
         category = categories().get(fields.get(word, ""))
         if category is None or not category.special:
             continue
         if category.special == "art10" and purpose.basis != "legal_obligation":
             mistakes.add(path, f"`{word}` is about convictions or offences: only a law allows its use (GDPR Art. 10)")
-        elif category.special == "art9" and purpose.basis == "consent" and not purpose.explicit:
+        elif category.special == "art10" or excepted:
+            continue
+        elif purpose.basis == "consent" and not purpose.explicit:
             mistakes.add(
                 path,
                 f"`{word}` is of the special category `{category.id}`: consent must be explicit; "
                 "say so with `explicit: yes` (GDPR Art. 9(2)(a))",
             )
-        elif category.special == "art9" and purpose.basis not in ("consent", "vital_interests"):
+        elif purpose.basis not in ("consent", "vital_interests"):
             mistakes.add(
                 path,
                 f"`{word}` is of the special category `{category.id}`, which `{purpose.basis}` does not allow; "
-                "expected explicit consent, vital interests or legal claims (GDPR Art. 9(2))",
+                "expected explicit consent, vital interests, legal claims, or an exception of GDPR Art. 9(2) under "
+                "`exceptions`, such as `health_care`",
             )
 
 
@@ -165,19 +170,10 @@ def _notices(tree: Tree, mistakes: Mistakes) -> None:
             texts[text] = name
         for purpose in tree.mapping("notices", name, "tells"):
             here = ("notices", name, "tells", purpose)
-            if purpose not in tree.mapping("purposes"):
-                mistakes.unknown(here, "purpose", purpose, tree.mapping("purposes"))
+            told_of(here, tree, mistakes)
             for path, category in tree.texts(*here):
                 if category not in categories():
                     mistakes.unknown(path, "category", category, categories())
-
-
-def _repeated(tree: Tree, mistakes: Mistakes, path: Path) -> None:
-    seen: set[str] = set()
-    for place, word in tree.texts(*path):
-        if word in seen:
-            mistakes.add(place, f"`{shown(word)}` is listed twice")
-        seen.add(word)
 
 
 def _fields(tree: Tree) -> dict[str, str]:

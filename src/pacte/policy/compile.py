@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pacte.kernel.canonical import Json
 from pacte.kernel.errors import BadInput
 from pacte.policy.categories import covered
+from pacte.policy.declared import DEFAULT_GRADE, Declared
 from pacte.policy.house import house_purposes
-from pacte.policy.model import Aggregate, Coarse, DataField, Dataset, Notice, PolicyFile, Purpose
-from pacte.policy.requirements import DEFAULT_GRADE, requirements_of
+from pacte.policy.law_checks import GROUNDS
+from pacte.policy.model import Aggregate, Coarse, DataField, Dataset, Notice, PolicyFile, Purpose, Recipient
+from pacte.policy.packs import Pack, packs_of
+from pacte.policy.requirements import requirements_of
 from pacte.policy.table import NoticeRules, PurposeRules, RuleTable
 
 
@@ -29,13 +32,15 @@ def compile_policy(document: PolicyFile) -> Compiled:
         for dataset_name, dataset in document.datasets.items()
         for name in dataset.fields
     }
-    declared = {name: _purpose(name, purpose, document) for name, purpose in document.purposes.items()}
+    packs = packs_of(document)
+    declared = {name: _purpose(name, purpose, document, packs) for name, purpose in document.purposes.items()}
     table = RuleTable(
         controller=_controller(document),
         purposes={**declared, **house_purposes(fields)},
         notices={notice.digest: _notice(notice) for notice in document.notices.values()},
         datasets={name: _dataset(dataset) for name, dataset in document.datasets.items()},
-        recipients={name: recipient.model_dump(exclude_none=True) for name, recipient in document.recipients.items()},
+        recipients={name: _recipient(recipient) for name, recipient in document.recipients.items()},
+        laws=tuple(pack.id for pack in packs),
     )
     return Compiled(document.digest, table, document)
 
@@ -44,7 +49,7 @@ MOST_CATEGORIES = 60
 """Distinct categories of one purpose: what a person was told of is one 64-bit mask when populations are decided."""
 
 
-def _purpose(name: str, purpose: Purpose, document: PolicyFile) -> PurposeRules:
+def _purpose(name: str, purpose: Purpose, document: PolicyFile, packs: tuple[Pack, ...]) -> PurposeRules:
     categories = tuple(sorted({_category(path, document) for path in purpose.uses}))
     if len(categories) > MOST_CATEGORIES:
         raise BadInput(
@@ -54,7 +59,7 @@ def _purpose(name: str, purpose: Purpose, document: PolicyFile) -> PurposeRules:
         basis=purpose.basis,
         kind=purpose.kind,
         title=purpose.title,
-        requirements=requirements_of(purpose),
+        requirements=requirements_of(Declared(name, purpose, document), packs),
         categories=categories,
         fields=purpose.uses,
         exact=purpose.exact,
@@ -69,7 +74,22 @@ def _purpose(name: str, purpose: Purpose, document: PolicyFile) -> PurposeRules:
         keep_from=purpose.retention.event,
         domain=purpose.processing_domain or name,
         ground=purpose.ground or "",
+        art9=art9(purpose),
     )
+
+
+def art9(purpose: Purpose) -> bool:
+    """Whether a purpose stands on a ground that opens special categories of data. Source: GDPR Art. 9(2)."""
+    if purpose.basis == "consent" and purpose.explicit:
+        return True
+    if purpose.sale or purpose.kind in _ASKS:
+        return False
+    claimed = any(word in GROUNDS for word in purpose.exceptions)
+    return claimed or purpose.basis == "vital_interests" or purpose.kind == "legal_claims"
+
+
+_ASKS = ("direct_marketing", "personalisation", "profiling", "sharing", "model_training", "inference")
+"""Kinds of use that see special categories with the person's explicit consent only, whatever else is claimed."""
 
 
 def _category(path: str, document: PolicyFile) -> str:
@@ -79,11 +99,17 @@ def _category(path: str, document: PolicyFile) -> str:
 
 def _notice(notice: Notice) -> NoticeRules:
     told = {purpose: tuple(sorted(covered(named))) for purpose, named in notice.tells.items()}
-    return NoticeRules(notice.locale, notice.version, told)
+    said = {purpose: tuple(sorted(words)) for purpose, words in notice.says.items()}
+    return NoticeRules(notice.locale, notice.version, told, said)
+
+
+def _recipient(recipient: Recipient) -> Json:
+    return dict(recipient.model_dump(exclude_none=True, by_alias=True))
 
 
 def _controller(document: PolicyFile) -> dict[str, Json]:
-    return dict(document.controller.model_dump(exclude_none=True))
+    found = document.controller.model_dump(exclude_none=True)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value != ()}
 
 
 def _dataset(dataset: Dataset) -> Json:
@@ -100,7 +126,9 @@ def _dataset(dataset: Dataset) -> Json:
 def _field(field: DataField) -> Json:
     parts = {"category": field.category, "type": field.type, "identity": field.identity, "group": field.group}
     known: dict[str, Json] = {name: value for name, value in parts.items() if value}
-    return {**known, **_rounding(None if field.identity else field.rounding)}
+    reveals: dict[str, Json] = {special: list(values) for special, values in field.reveals.items()}
+    told: dict[str, Json] = {"reveals": reveals} if reveals else {}
+    return {**known, **told, **_rounding(None if field.identity else field.rounding)}
 
 
 def _aggregate(name: str, aggregate: Aggregate, dataset: Dataset) -> Json:

@@ -7,6 +7,7 @@ formed: unknown facts, operations and types are refused when it is built or read
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -99,6 +100,103 @@ class AgeAtLeast:
 
 
 @dataclass(frozen=True, slots=True)
+class Younger:
+    """The person is known to be younger than this: a minor whose 18th birthday is far enough away."""
+
+    years: int
+
+    def __post_init__(self) -> None:
+        if not _is_int(self.years) or not 1 <= self.years <= ADULT_AT:
+            raise RuleError("an age beyond 1 to 18 years in a rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """An instant lies less than this long before the moment of the decision, or after it."""
+
+    fact: str
+    months: int
+    days: int
+
+    def __post_init__(self) -> None:
+        _require(self.fact, int)
+        if not (_is_int(self.months) and _is_int(self.days)) or min(self.months, self.days) < 0:
+            raise RuleError("a length of time that is none in a rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The moment of the decision lies before this instant: a law, or a safeguard, that ends then."""
+
+    instant: int
+
+    def __post_init__(self) -> None:
+        _moment(self.instant)
+
+
+@dataclass(frozen=True, slots=True)
+class NotBefore:
+    """The moment of the decision lies at or after this instant."""
+
+    instant: int
+
+    def __post_init__(self) -> None:
+        _moment(self.instant)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """True or false of everybody: settled by the policy when it was compiled."""
+
+    value: int
+
+    def __post_init__(self) -> None:
+        if not _is_int(self.value) or self.value not in (0, 1):
+            raise RuleError("a settled condition that is neither 0 nor 1 in a rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The residence is known, and it is in none of these countries (with their regions) and regions.
+
+    Of a country whose region is not known, nobody knows: it counts as inside a region of it.
+    """
+
+    places: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.places or not all(isinstance(place, str) and len(place) >= 2 for place in self.places):
+            raise RuleError("a place that is none in a rule")
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """Countries that are inside whole, by the two letters with which the codes of their regions begin."""
+        return tuple(place for place in self.places if len(place) == 2)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions that are inside, and the bare code of the country of each; a place without a code is anywhere."""
+        named = [place for place in self.places if len(place) > 2]
+        return ("", *dict.fromkeys(code for place in named for code in (place, place[:2])))
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The residence is known, and it is one of these regions, or one of these countries or a region of one."""
+
+    places: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.places or not all(isinstance(place, str) and len(place) >= 2 for place in self.places):
+            raise RuleError("a place that is none in a rule")
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """Countries that are inside whole, by the two letters with which the codes of their regions begin."""
+        return tuple(place for place in self.places if len(place) == 2)
+
+
+@dataclass(frozen=True, slots=True)
 class GradeAtLeast:
     """A grade of proof is at least this strong."""
 
@@ -136,7 +234,24 @@ class Any:
 
 
 Condition: TypeAlias = (
-    Compare | OneOf | Present | Absent | AfterNow | NotAfterNow | AgeAtLeast | GradeAtLeast | Told | Every | Any
+    Compare
+    | OneOf
+    | Present
+    | Absent
+    | AfterNow
+    | NotAfterNow
+    | AgeAtLeast
+    | Younger
+    | Within
+    | Before
+    | NotBefore
+    | Fixed
+    | Elsewhere
+    | Inside
+    | GradeAtLeast
+    | Told
+    | Every
+    | Any
 )
 
 
@@ -157,6 +272,20 @@ def to_json(condition: Condition) -> Json:
             return {"op": "not_after_now", "fact": fact}
         case AgeAtLeast(years):
             return {"op": "age_at_least", "years": years}
+        case Younger(years):
+            return {"op": "younger", "years": years}
+        case Within(fact, months, days):
+            return {"op": "within", "fact": fact, "months": months, "days": days}
+        case Before(instant):
+            return {"op": "before", "instant": instant}
+        case NotBefore(instant):
+            return {"op": "not_before", "instant": instant}
+        case Fixed(value):
+            return {"op": "fixed", "value": value}
+        case Elsewhere(places):
+            return {"op": "elsewhere", "places": list(places)}
+        case Inside(places):
+            return {"op": "inside", "places": list(places)}
         case GradeAtLeast(fact, grade):
             return {"op": "grade_at_least", "fact": fact, "grade": grade}
         case Told():
@@ -186,6 +315,20 @@ def from_json(value: object, depth: int = 0) -> Condition:
             return NotAfterNow(fact)
         case {"op": "age_at_least", "years": int(years), **rest} if not rest:
             return AgeAtLeast(years)
+        case {"op": "younger", "years": int(years), **rest} if not rest:
+            return Younger(years)
+        case {"op": "within", "fact": str(fact), "months": int(months), "days": int(days), **rest} if not rest:
+            return Within(fact, months, days)
+        case {"op": "before", "instant": int(instant), **rest} if not rest:
+            return Before(instant)
+        case {"op": "not_before", "instant": int(instant), **rest} if not rest:
+            return NotBefore(instant)
+        case {"op": "fixed", "value": int(settled), **rest} if not rest:
+            return Fixed(settled)
+        case {"op": "elsewhere", "places": list(places), **rest} if not rest:
+            return Elsewhere(tuple(places))
+        case {"op": "inside", "places": list(places), **rest} if not rest:
+            return Inside(tuple(places))
         case {"op": "grade_at_least", "fact": str(fact), "grade": str(grade), **rest} if not rest:
             return GradeAtLeast(fact, grade)
         case {"op": "told", "categories": "requested", **rest} if not rest:
@@ -195,6 +338,63 @@ def from_json(value: object, depth: int = 0) -> Condition:
         case {"op": "any", "of": list(of), **rest} if not rest:
             return Any(tuple(from_json(member, depth + 1) for member in of))
     raise RuleError("an unknown operation in a rule")
+
+
+def facts_in(condition: Condition) -> frozenset[str]:
+    """The names of the facts that a condition reads."""
+    match condition:
+        case Every(of) | Any(of):
+            return frozenset().union(*map(facts_in, of))
+        case AgeAtLeast() | Younger():
+            return frozenset({"person.age", "person.minor_until"})
+        case Told():
+            return frozenset({"told.requested"})
+        case Elsewhere() | Inside():
+            return frozenset({"person.place"})
+        case Before() | NotBefore() | Fixed():
+            return frozenset()
+        case _:
+            return frozenset({condition.fact})
+
+
+def every(of: Iterable[Condition]) -> Condition:
+    """All of these, settled where the policy settles it: one that is true of everybody says nothing."""
+    members = [member for member in of if member != Fixed(1)]
+    if Fixed(0) in members:
+        return Fixed(0)
+    return Every(tuple(members)) if len(members) > 1 else members[0] if members else Fixed(1)
+
+
+def either(of: Iterable[Condition]) -> Condition:
+    """At least one of these, settled where the policy settles it."""
+    members = [member for member in of if member != Fixed(0)]
+    if Fixed(1) in members:
+        return Fixed(1)
+    return Any(tuple(members)) if len(members) > 1 else members[0] if members else Fixed(0)
+
+
+def depth_of(condition: Condition) -> int:
+    """How many groups a condition lies in, at its deepest; a stored one may have at most `DEEPEST`."""
+    match condition:
+        case Every(of) | Any(of):
+            return 1 + max(map(depth_of, of))
+        case _:
+            return 0
+
+
+def settled(condition: Condition, t: int) -> Condition:
+    """The condition at `t`, without what that moment settles: laws that have begun, safeguards that have ended."""
+    match condition:
+        case Every(of):
+            return every(settled(member, t) for member in of)
+        case Any(of):
+            return either(settled(member, t) for member in of)
+        case Before(instant):
+            return Fixed(int(t < instant))
+        case NotBefore(instant):
+            return Fixed(int(t >= instant))
+        case _:
+            return condition
 
 
 def _require(fact: str, expected: type[str] | type[int] | None = None) -> type[str] | type[int]:
@@ -211,6 +411,11 @@ def _literal(fact: str, value: object) -> None:
     fits = isinstance(value, str) if kind is str else _is_int(value)
     if not fits or (isinstance(value, int) and abs(value) > LARGEST):
         raise RuleError(f"`{fact}` is compared in a rule with a value of another type")
+
+
+def _moment(value: object) -> None:
+    if not _is_int(value) or abs(value) > LARGEST:  # type: ignore[arg-type] # an int, as just checked
+        raise RuleError("a moment that is none in a rule")
 
 
 def _is_int(value: object) -> bool:

@@ -1,17 +1,37 @@
-"""Loading the policy: one file in, one checked value out, or all of its mistakes at once."""
+"""Loading the policy: one file, and those it names, in; one checked value out, or all of its mistakes at once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path as FilePath
 
 from pacte.kernel.errors import BadInput, NotFound, PolicyError
 from pacte.policy.checks import check
+from pacte.policy.extends import (
+    DEEPEST_CHAIN,
+    Directory,
+    Files,
+    Held,
+    beside,
+    bundle,
+    check_name,
+    is_file,
+    is_name,
+    merge,
+    read_regular,
+    unbundle,
+    withdraw,
+)
+from pacte.policy.law_checks import check_own_exceptions
 from pacte.policy.mistakes import Mistakes, validate
 from pacte.policy.model import PolicyFile
-from pacte.policy.tree import LARGEST_BYTES, Tree, Unreadable, read_tree
+from pacte.policy.tighter import check_tighter
+from pacte.policy.tree import LARGEST_BYTES, Tree, Unreadable, read_tree, shown
 
 __all__ = ["PolicyFile", "load_policy", "load_policy_text", "read_yaml"]
+
+_MAIN = "policy.yaml"
 
 
 def load_policy(path: FilePath) -> PolicyFile:
@@ -19,12 +39,23 @@ def load_policy(path: FilePath) -> PolicyFile:
 
     Also raises `NotFound` when there is no such file, `BadInput` when it cannot be read.
     """
-    return _load(read_limited(path), path.name)
+    content = read_limited(path)
+    main = path.name if is_name(path.name) else _MAIN
+    return _load(content, path.name, main, Directory(path.parent))
 
 
-def load_policy_text(text: str, name: str = "policy.yaml") -> PolicyFile:
-    """Read and check a policy given as text; `name` is how mistakes call it."""
-    return _load(text.encode("utf-8", "surrogatepass"), name)
+def load_policy_text(text: str, name: str = _MAIN) -> PolicyFile:
+    """Read and check a policy given as text, or as the bundle of several files; `name` is how mistakes call it.
+
+    A bundle names its own files. Nothing is read from disk: what the text does not hold does not exist.
+    """
+    try:
+        found = unbundle(text)
+    except BadInput as error:
+        raise PolicyError([f"{name}:1: {error}"]) from None
+    main, files = found or (_MAIN, {_MAIN: text})
+    content = files[main].encode("utf-8", "surrogatepass")
+    return _load(content, main if found else name, main, Held(files))
 
 
 def read_yaml(content: bytes, name: str) -> Tree:
@@ -43,25 +74,111 @@ def read_yaml(content: bytes, name: str) -> Tree:
 def read_limited(path: FilePath) -> bytes:
     """The bytes of a file that people wrote, and at most one byte more than allowed."""
     try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_BYTES + 1)
+        return read_regular(path)
     except FileNotFoundError:
         raise NotFound(f"no file `{path.name}` here; `pacte init` writes one to start from") from None
     except OSError:
         raise BadInput(f"`{path.name}` cannot be read; expected a file that this user may read") from None
 
 
-def _load(content: bytes, name: str) -> PolicyFile:
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One file of a chain, laid over what it extends: the merged tree and the policy it makes."""
+
+    tree: Tree
+    document: PolicyFile
+
+
+def _load(content: bytes, name: str, main: str, files: Files) -> PolicyFile:
+    """Load the policy `content`; mistakes call it `name`, its bundle `main`."""
+    read: dict[str, str] = {}
+    level = _level(content, name, (main,), files, read)
+    document = level.document
+    document._files = read
+    _read_packs(level, name, files, read)
+    document._bundle = bundle(main, {main: content.decode(), **read})
+    document._digest = sha256(document._bundle.encode()).hexdigest()
+    document._name = name
+    document._lines = level.tree.lines
+    document._origins = level.tree.files
+    return document
+
+
+def _level(content: bytes, name: str, chain: tuple[str, ...], files: Files, read: dict[str, str]) -> _Level:
+    """Read one file over what it extends; raises `PolicyError` with all mistakes, the base's before the extension's."""
     tree = read_yaml(content, name)
     mistakes = Mistakes(tree)
     if not isinstance(tree.value, dict):
         raise PolicyError([f"{name}:{tree.line(())}: expected a policy that begins with `pacte: 1`"])
+    _anchor_packs(tree, chain[-1])
+    base = _base(tree, mistakes, name, chain, files, read)
+    if base is not None:
+        tree = mistakes.tree = merge(base.tree, tree, base.document._name)
+        withdraw(tree, mistakes)
     document = validate(PolicyFile, tree, mistakes)
+    if document and document.without and not document.extends:
+        mistakes.add(("without",), "`without` withdraws parts of another policy; say of which with `extends:`")
     check(tree, mistakes)
+    if base is not None and document is not None:
+        check_tighter(base.document, document, mistakes)
     problems = mistakes.lines(name)
     if problems or document is None:
         raise PolicyError(problems)
-    document._digest = sha256(content).hexdigest()
     document._name = name
-    document._lines = tree.lines
-    return document
+    return _Level(tree, document)
+
+
+def _base(
+    tree: Tree, mistakes: Mistakes, name: str, chain: tuple[str, ...], files: Files, read: dict[str, str]
+) -> _Level | None:
+    """What the file extends; nothing can be said of an extension before its base is a policy."""
+    wanted, here = tree.at(("extends",)), ("extends",)
+    if not isinstance(wanted, str) or not wanted.strip():
+        return None
+    target = beside(wanted, chain[-1])
+    try:
+        check_name(wanted)
+        if target in chain:
+            circle = " → ".join(f"`{shown(link)}`" for link in [*chain[chain.index(target) :], target])
+            raise BadInput(f"a policy that extends itself in the end: {circle}; one of them must stand alone")
+        if len(chain) > DEEPEST_CHAIN:
+            raise BadInput(f"more than {DEEPEST_CHAIN} policies that extend one another; merge some of them")
+        content = files.read(target)
+    except (BadInput, NotFound) as error:
+        mistakes.add(here, str(error))
+        raise PolicyError(mistakes.lines(name)) from None
+    try:
+        base = _level(content, target, (*chain, target), files, read)
+    except PolicyError as error:
+        mistakes.add(here, f"`{shown(target)}` is no policy to extend: it has mistakes; mend them first")
+        raise PolicyError([*mistakes.lines(name), *error.problems]) from None
+    read[target] = content.decode()
+    return base
+
+
+def _anchor_packs(tree: Tree, name: str) -> None:
+    """Own packs are named from the file that lists them; from here on, from the policy's directory."""
+    laws = tree.at(("laws",))
+    if isinstance(laws, list):
+        laws[:] = [beside(law, name) if isinstance(law, str) and is_file(law) else law for law in laws]
+
+
+def _read_packs(level: _Level, name: str, files: Files, read: dict[str, str]) -> None:
+    """Read the packs of its own that the policy applies: what is published holds them."""
+    mistakes = Mistakes(level.tree)
+    for place, law in enumerate(level.document.laws):
+        if not is_file(law):
+            continue
+        try:
+            content = files.read(check_name(law))
+            if len(content) > LARGEST_BYTES:
+                raise BadInput(f"`{law}` has more than {LARGEST_BYTES // 1024} KB; a pack is read by people")
+            read[law] = content.decode()
+        except UnicodeDecodeError:
+            mistakes.add(("laws", place), f"`{law}` is not UTF-8; save the file as UTF-8")
+        except (BadInput, NotFound) as error:
+            mistakes.add(("laws", place), str(error))
+    if not mistakes.found:
+        check_own_exceptions(level.document, mistakes)
+    if mistakes.found:
+        raise PolicyError(mistakes.lines(name))

@@ -8,42 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pacte.policy.conditions import Any, Compare
-from pacte.policy.requirements import (
-    DECEASED,
-    DEFAULT_GRADE,
-    ERASED,
-    ERASING,
-    HOLD_KNOWN,
-    KNOWN,
-    RESTRICTED,
-    STOPPED,
-    requirement,
-)
+from pacte.policy.declared import DEFAULT_GRADE
+from pacte.policy.packs import HOUSE, built_in
+from pacte.policy.requirements import rule_of
 from pacte.policy.table import PurposeRules, Requirement
 from pacte.policy.vocabulary import IDENTITIES
 
-# What was done with a person's data must be answerable after erasure too, as long as evidence lives.
-_ONCE_KNOWN = requirement(
-    "once_known",
-    Any((Compare("eq", "person.known", 1), Compare("eq", "hold.status", "erased"))),
-    "unknown_person",
-    "gdpr",
-    "Art. 5(2)",
-)
+
+def _rules_named(*names: str) -> tuple[Requirement, ...]:
+    """Rules of the Regulation where it has one of that name, else of the house: they bind the house's own work too."""
+    return tuple(rule_of(built_in(_PACK.get(name, HOUSE)), name) for name in names)
+
+
+_PACK = dict.fromkeys(("erased", "erasing", "restricted"), "gdpr")
+
 
 _ALL = IDENTITIES
 _TO_RECOGNISE = tuple(identity for identity in IDENTITIES if identity != "other")
 
 # purpose → (title, ground, kind, identities it may see, whether it may see everything else, requirements)
-_PURPOSES: dict[str, tuple[dict[str, str], str, str, tuple[str, ...], bool, tuple[Requirement, ...]]] = {
+_PURPOSES: dict[str, tuple[dict[str, str], str, str, tuple[str, ...], bool, tuple[str, ...]]] = {
     "house:accountability": (
         {"en": "Account for a decision", "fr": "Rendre compte d'une décision"},
         "GDPR Art. 5(2)",
         "legal_claims",
         (),
         False,
-        (_ONCE_KNOWN,),
+        ("once_known",),
     ),
     "house:rights": (
         {"en": "Answer a person's request", "fr": "Répondre à la demande d'une personne"},
@@ -51,7 +42,7 @@ _PURPOSES: dict[str, tuple[dict[str, str], str, str, tuple[str, ...], bool, tupl
         "service",
         _ALL,
         True,
-        (KNOWN, HOLD_KNOWN, ERASED),
+        ("known", "hold_known", "erased"),
     ),
     "house:matching": (
         {"en": "Recognise a person", "fr": "Reconnaître une personne"},
@@ -59,7 +50,7 @@ _PURPOSES: dict[str, tuple[dict[str, str], str, str, tuple[str, ...], bool, tupl
         "service",
         _TO_RECOGNISE,
         False,
-        (STOPPED, KNOWN, HOLD_KNOWN, ERASED, ERASING, RESTRICTED),
+        ("stopped", "known", "hold_known", "erased", "erasing", "restricted"),
     ),
     "house:erasure": (
         {"en": "Erase a person's data", "fr": "Effacer les données d'une personne"},
@@ -67,7 +58,7 @@ _PURPOSES: dict[str, tuple[dict[str, str], str, str, tuple[str, ...], bool, tupl
         "service",
         _ALL,
         True,
-        (KNOWN, HOLD_KNOWN, ERASED),
+        ("known", "hold_known", "erased"),
     ),
     "house:double_opt_in": (
         {"en": "Confirm a choice by message", "fr": "Confirmer un choix par message"},
@@ -75,7 +66,7 @@ _PURPOSES: dict[str, tuple[dict[str, str], str, str, tuple[str, ...], bool, tupl
         "service",
         ("email", "phone"),
         False,
-        (STOPPED, KNOWN, HOLD_KNOWN, ERASED, ERASING, RESTRICTED, DECEASED),
+        ("stopped", "known", "hold_known", "erased", "erasing", "restricted", "alive"),
     ),
     "house:restore": (
         {"en": "Restore the house from a backup", "fr": "Rétablir la maison depuis une sauvegarde"},
@@ -83,7 +74,7 @@ _PURPOSES: dict[str, tuple[dict[str, str], str, str, tuple[str, ...], bool, tupl
         "security",
         _ALL,
         True,
-        (KNOWN, HOLD_KNOWN, ERASED),
+        ("known", "hold_known", "erased"),
     ),
 }
 
@@ -94,13 +85,13 @@ def house_purposes(fields: Mapping[str, tuple[str, str]]) -> dict[str, PurposeRu
 
 
 def _rules(name: str, fields: Mapping[str, tuple[str, str]]) -> PurposeRules:
-    title, ground, kind, identities, everything, requirements = _PURPOSES[name]
+    title, ground, kind, identities, everything, asked = _PURPOSES[name]
     seen = {path: category for path, (category, who) in fields.items() if (who in identities if who else everything)}
     return PurposeRules(
         basis="legal_obligation",
         kind=kind,
         title=title,
-        requirements=requirements,
+        requirements=_rules_named(*asked),
         categories=tuple(sorted(set(seen.values()))),
         fields=tuple(seen),
         exact=tuple(seen),

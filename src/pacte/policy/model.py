@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, model_validator
 
-from pacte.kernel.errors import BadInput
+from pacte.kernel.errors import BadInput, NotFound
 from pacte.kernel.instant import Instant, parse_instant
 from pacte.policy.durations import Duration, parse_duration
 from pacte.policy.vocabulary import STANDING
@@ -32,7 +32,9 @@ def _read(reader: Callable[[str], T]) -> Callable[[Any], T]:
     return read
 
 
-def _form(pattern: str, expected: str) -> AfterValidator:
+def form(pattern: str, expected: str) -> AfterValidator:
+    """A check that a text has this form; `expected` says it in words."""
+
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
             raise ValueError(f"expected {expected}")
@@ -47,17 +49,35 @@ def _yes_no(value: str) -> bool:
     return value in ("yes", "true")
 
 
-Text = Annotated[str, _form(r"(?s).*\S.*", "a text, not nothing")]
-Name = Annotated[
-    str, _form(r"[a-z][a-z0-9_]{0,47}", "a name of small letters, digits and `_`, such as `order_service`")
-]
-NoticeName = Annotated[str, _form(r"[a-z0-9][a-z0-9_.-]{0,47}", "a name such as `web-2024`")]
-FieldPath = Annotated[str, _form(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", "`dataset.field`")]
-Place = Annotated[str, _form(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", "a country or region code such as `FR` or `CA-QC`")]
-Locale = Annotated[str, _form(r"[a-z]{2}(-[A-Z]{2})?", "a language code such as `fr` or `fr-CA`")]
+Text = Annotated[str, form(r"(?s).*\S.*", "a text, not nothing")]
+Name = Annotated[str, form(r"[a-z][a-z0-9_]{0,47}", "a name of small letters, digits and `_`, such as `order_service`")]
+NoticeName = Annotated[str, form(r"[a-z0-9][a-z0-9_.-]{0,47}", "a name such as `web-2024`")]
+FieldPath = Annotated[str, form(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", "`dataset.field`")]
+Place = Annotated[str, form(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", "a country or region code such as `FR` or `CA-QC`")]
+Locale = Annotated[str, form(r"[a-z]{2}(-[A-Z]{2})?", "a language code such as `fr` or `fr-CA`")]
 YesNo = Annotated[bool, PlainValidator(_read(_yes_no))]
 Length = Annotated[Duration, PlainValidator(_read(parse_duration))]
 Moment = Annotated[Instant, PlainValidator(_read(parse_instant))]
+Statement = Literal[
+    "objection",
+    "sale",
+    "limit",
+    "technology",
+    "automated_decision",
+    "financial_incentive",
+    "transfer",
+    "information",
+    "discloser",
+    "recipient",
+    "purpose",
+    "expiry",
+    "signature",
+    "revocation",
+    "conditioning",
+    "redisclosure",
+    "remuneration",
+]
+"""What a notice says of a purpose (`vocabulary.STATEMENTS`), or holds as an authorisation (`vocabulary.ELEMENTS`)."""
 Localised = dict[str, Text]
 """One text per language."""
 
@@ -85,6 +105,8 @@ class Controller(Part):
     role: Literal["controller", "joint_controller", "processor"]
     contact: Text
     dpo: Officer
+    established: Place | None = None
+    regulated_as: tuple[Literal["covered_entity", "business_associate", "public_body", "online_platform"], ...] = ()
     behalf: Text | None = None
     jointly: Text | None = None
 
@@ -117,6 +139,7 @@ class Notice(Part):
     effective: Moment
     text: Text
     tells: dict[str, tuple[str, ...]]
+    says: dict[str, tuple[Statement, ...]] = {}
 
     @property
     def digest(self) -> str:
@@ -139,6 +162,13 @@ class Retention(Part):
     event: Literal["last_contact", "collection", "last_order", "contract_end", "choice"] = Field(alias="from")
 
 
+class Balancing(Part):
+    """The balancing test behind a legitimate interest: where it is filed, and since when. Source: GDPR Art. 6(1)(f)."""
+
+    reference: Text
+    effective: Moment = Field(alias="on")
+
+
 class Purpose(Part):
     """One thing that data are used for. Source: GDPR Art. 5(1)(b), 6, 13(1)(c), 30(1)."""
 
@@ -147,6 +177,7 @@ class Purpose(Part):
     in_return: Localised | None = None
     basis: Literal["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interests"]
     ground: Text | None = None
+    balancing: Balancing | None = None
     kind: Literal[
         "service",
         "direct_marketing",
@@ -157,7 +188,14 @@ class Purpose(Part):
         "model_training",
         "security",
         "legal_claims",
+        "inference",
     ]
+    exceptions: dict[str, Text] = {}
+    technology: tuple[Literal["identification", "location", "profiling", "tracker", "email_pixel"], ...] = ()
+    sector: Literal["home_energy_works", "home_adaptation_works", "training_account"] | None = None
+    automated_decision: YesNo = False
+    sale: YesNo = False
+    financial_incentive: YesNo = False
     public: tuple[Literal["consumer", "prospect", "former", "professional"], ...] = ()
     ages: Ages | None = None
     uses: tuple[FieldPath, ...]
@@ -173,13 +211,32 @@ class Purpose(Part):
     processing_domain: Name | None = None
 
 
+class Safeguard(Part):
+    """What protects data at a recipient elsewhere, since when and until when; a plain text is undated and `other`.
+
+    `assessed` is when the transfer itself was assessed. Source: GDPR Art. 44 to 49; Québec P-39.1 s. 17.
+    """
+
+    under: Literal["adequacy", "scc", "bcr", "code_of_conduct", "certification", "other"] = "other"
+    reference: Text
+    effective: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = None
+    assessed: Moment | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"reference": value} if isinstance(value, str) else value
+
+
 class Recipient(Part):
     """Somebody else who receives data; `place` is where. Source: GDPR Art. 4(9), 13(1)(e)-(f), 28, 44 to 49."""
 
     name: Text
     role: Literal["processor", "controller"]
     place: Place
-    safeguard: Text | None = None
+    safeguard: Safeguard | None = None
+    contract: Text | None = None
 
 
 class Coarse(Part):
@@ -198,13 +255,18 @@ class Coarse(Part):
 
 
 class DataField(Part):
-    """One column: what kind of personal data it is, its type, whether it says who the person is, how it is rounded."""
+    """One column: what kind of personal data it is, its type, whether it says who the person is, how it is rounded.
+
+    `reveals`: which of its values tell something of a special category, `*` at the end standing for any end.
+    Source: CJEU C-184/20.
+    """
 
     category: str
     type: Literal["string", "integer", "decimal", "date", "instant", "boolean"]
     identity: Literal["key", "email", "phone", "name", "address", "birth_date", "other"] | None = None
     group: Name | None = None
     coarse: Coarse | None = None
+    reveals: dict[str, tuple[Text, ...]] = {}
 
     @property
     def rounding(self) -> Coarse | None:
@@ -241,10 +303,18 @@ class Dataset(Part):
 
 
 class PolicyFile(Part):
-    """The whole policy; `digest` is SHA-256 of the file's bytes, `line` says where something was declared."""
+    """The whole policy, with what it extends; `line` and `place` say where something was declared.
+
+    `without` withdraws parts of the extended policy by their path, such as `purposes.newsletter`.
+    """
 
     pacte: Literal["1"]
     controller: Controller
+    extends: Text | None = None
+    open_to: tuple[Literal["purposes", "recipients", "datasets"], ...] = ()
+    without: tuple[Text, ...] = ()
+    laws: tuple[str, ...] = ("gdpr", "fr")
+    offered_to: Literal["adults", "everyone", "children"] = "everyone"
     languages: tuple[str, ...] = ("fr", "en")
     suppression: Suppression
     evidence: Evidence
@@ -256,16 +326,33 @@ class PolicyFile(Part):
     _digest: str = PrivateAttr("")
     _name: str = PrivateAttr("policy.yaml")
     _lines: Mapping[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+    _origins: Mapping[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
+    _files: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _bundle: str = PrivateAttr("")
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the file's bytes, in hexadecimal: the policy's name in the ledger."""
+        """SHA-256 of the bytes of `bundle`, in hexadecimal: the policy's name in the ledger."""
         return self._digest
+
+    @property
+    def bundle(self) -> str:
+        """All files that this policy was read from as one text; where it was one file, that file's own text."""
+        return self._bundle
+
+    def file(self, name: str) -> str:
+        """The text of a file that this policy names, such as a pack of its own, as it was when the policy was read.
+
+        Raises `NotFound` for any other: nothing is read later, from anywhere.
+        """
+        if name not in self._files:
+            raise NotFound("a file that this policy does not name under `extends` or `laws`")
+        return self._files[name]
 
     def line(self, *path: str | int) -> int:
         """The line where a path was declared, such as `("purposes", "newsletter")`; 1 when it was not."""
         return self._lines.get(path, 1)
 
-    def notice_named(self, digest: str) -> str | None:
-        """The name of the notice with this digest, if the policy holds it."""
-        return next((name for name, notice in self.notices.items() if notice.digest == digest), None)
+    def place(self, *path: str | int) -> tuple[str, int]:
+        """The file and the line where a path was declared: a part of a base stands in the base's file."""
+        return self._origins.get(path, self._name), self.line(*path)

@@ -1,202 +1,125 @@
-"""The requirements of each legal basis, in the order of their reasons, each with its article, source and day.
+"""The requirements of a purpose: every rule of every pack that is for it, compiled, in the order of their reasons.
 
-These are readings of the law by people who are not counsel: `checked` is 0 until counsel has confirmed one. What is no
-law but our own stricter rule belongs to the pack `house`. A set here is an ordered list: the first that fails is the
-reason a person is told, so what protects everybody (a stop) comes before what the person chose, and that before proof.
+These are readings of the law by people who are not counsel: `checked` is 0 until counsel has confirmed one.
 """
 
 from __future__ import annotations
 
-from pacte.policy.conditions import (
-    Absent,
-    AfterNow,
-    AgeAtLeast,
-    Any,
-    Compare,
-    Condition,
-    Every,
-    GradeAtLeast,
-    NotAfterNow,
-    OneOf,
-    Present,
-    Told,
-)
-from pacte.policy.model import Ages, Purpose
+from collections.abc import Iterable
+
+from pacte.policy.conditions import Compare, Condition, Elsewhere, Fixed, either, every, facts_in
+from pacte.policy.declared import Declared, selected
+from pacte.policy.model import PolicyFile
+from pacte.policy.pack_language import condition
+from pacte.policy.packs import HOUSE, Pack, Rule
+from pacte.policy.places import opened, within
 from pacte.policy.table import Requirement
-from pacte.policy.vocabulary import ADULT_AT, CAPACITIES, CHOICE_STATUSES, HOLD_STATUSES
-
-DEFAULT_GRADE = "form"
-"""The grade of proof that a consent needs when its purpose names none."""
-
-# pack → (source, the day it took effect)
-_SOURCES = {
-    "gdpr": ("Regulation (EU) 2016/679", "2018-05-25"),
-    "fr": ("Loi n° 78-17 du 6 janvier 1978", "2019-06-01"),
-    "us-ca": ("California Code of Regulations, title 11", "2023-03-29"),
-    "house": ("pacte house rules", "2026-11-01"),
-}
+from pacte.policy.vocabulary import REASONS
 
 
-def requirements_of(purpose: Purpose) -> tuple[Requirement, ...]:
-    """Every requirement of a declared purpose, in order."""
-    return (*_held(purpose), *_public(purpose), *_informed(purpose), *_chosen(purpose), *_bound(purpose))
+def requirements_of(declared: Declared, packs: Iterable[Pack]) -> tuple[Requirement, ...]:
+    """Every requirement of a declared purpose, in the order of `vocabulary.REASONS`, then of the packs.
+
+    A rule of the house that says what a law says already is left out: the law is cited.
+    """
+    found = [rule for pack in packs for rule in _of_pack(pack, declared)]
+    found.sort(key=_rank)
+    law = {(rule.when, rule.otherwise) for rule in found if rule.pack != HOUSE and _has_the_last_word(rule)}
+    return tuple(rule for rule in found if rule.pack != HOUSE or (rule.when, rule.otherwise) not in law)
 
 
-def requirement(name: str, when: Condition, reason: str, pack: str, article: str) -> Requirement:
-    """One requirement of a pack; `article` is what a reader looks up in the pack's source."""
-    source, since = _SOURCES[pack]
+def _rank(rule: Requirement) -> float:
+    """The place of a rule's reason; what a guardian refused comes after everything that the person refused."""
+    refusals = ("objected", "refused", "withdrawn")
+    if rule.otherwise in refusals and "guardian.status" in facts_in(rule.when):
+        return REASONS.index("withdrawn") + 0.5
+    return REASONS.index(rule.otherwise)
+
+
+def _has_the_last_word(rule: Requirement) -> bool:
+    """Whether a law's rule binds everybody, since before any house was founded and without an end."""
+    return rule.exempt is None and rule.ends is None and rule.since < FOUNDED
+
+
+FOUNDED = "2020-01-01"
+"""Before any house was founded: no decision is about an earlier moment."""
+
+
+def rule_of(pack: Pack, name: str) -> Requirement:
+    """A rule that asks nothing of a purpose, for the house's own purposes, which no policy declares."""
+    index, rule = next((index, rule) for index, rule in enumerate(pack.file.rules) if rule.id == name)
+    return _requirement(pack, rule, condition(pack.node(index, "require"), pack, None), None)
+
+
+def _of_pack(pack: Pack, declared: Declared) -> Iterable[Requirement]:
+    if not _concerns(pack, declared.document):
+        return
+    for index, rule in enumerate(pack.file.rules):
+        reach = _reach(rule, declared)
+        if reach is None:
+            continue
+        if not selected(pack.purposes(index), declared):
+            continue
+        unless = pack.node(index, "unless")
+        outside = [_outside(pack, rule, declared.document), reach]
+        if unless is not None:
+            outside.append(condition(unless, pack, declared))
+        exempt = either(outside)
+        if exempt == Fixed(1):
+            continue
+        required = condition(pack.node(index, "require"), pack, declared)
+        yield _requirement(pack, rule, required, None if exempt == Fixed(0) else exempt)
+
+
+def _reach(rule: Rule, declared: Declared) -> Condition | None:
+    """Which questions a rule about channels leaves out; `None` when the purpose uses none of its channels.
+
+    Direct marketing that declares no channel may come by any: the rule is about all of it.
+    """
+    channels = declared.purpose.channels
+    if not rule.channels or (not channels and declared.purpose.kind == "direct_marketing"):
+        return Fixed(0)
+    if not set(rule.channels) & set(channels):
+        return None
+    return every(Compare("ne", "use.channel", channel) for channel in rule.channels)
+
+
+def _concerns(pack: Pack, document: PolicyFile) -> bool:
+    wanted = pack.file.applies.regulated_as
+    return not wanted or bool(set(wanted) & set(document.controller.regulated_as))
+
+
+def _outside(pack: Pack, rule: Rule, document: PolicyFile) -> Condition:
+    """Whom the law leaves out: people known to live where it does not apply."""
+    applies, established = pack.file.applies, document.controller.established
+    if rule.everywhere or not (rule.places or applies.places):
+        return Fixed(0)
+    homes = () if rule.places else opened(applies.established)
+    here = applies.presumed if established is None else any(within(established, place) for place in homes)
+    if homes and here:
+        return Fixed(0)
+    return elsewhere(opened(rule.places or applies.places))
+
+
+def elsewhere(places: Iterable[str]) -> Condition:
+    """The residence is known and is none of these; of a country without its region, nobody knows."""
+    return Elsewhere(tuple(sorted(places)))
+
+
+def _requirement(pack: Pack, rule: Rule, when: Condition, exempt: Condition | None) -> Requirement:
+    always, source = pack.id == HOUSE, pack.file.sources[rule.source]
     return Requirement(
-        id=f"{pack}:{name}", when=when, otherwise=reason, article=article, source=source, since=since, pack=pack
+        id=f"{pack.id}:{rule.id}",
+        when=when,
+        otherwise=rule.otherwise,
+        article=rule.article,
+        source=source.title,
+        since=rule.since,
+        pack=pack.id,
+        checked=int(rule.checked),
+        exempt=exempt,
+        starts=None if always else pack.moment(rule.since),
+        ends=None if rule.until is None else pack.moment(rule.until),
+        says=dict(rule.says),
+        short=dict(source.short),
     )
-
-
-STOPPED = requirement("stopped", Compare("eq", "use.stopped", 0), "stopped", "house", "a stop has effect at once")
-IN_FORCE = requirement(
-    "in_force", Compare("eq", "use.in_force", 1), "unknown_purpose", "house", "a policy binds from its effective day"
-)
-KNOWN = requirement("known", Compare("eq", "person.known", 1), "unknown_person", "house", "unknown means no")
-ERASED = requirement("erased", Compare("ne", "hold.status", "erased"), "erased", "gdpr", "Art. 17(1)")
-ERASING = requirement("erasing", Compare("ne", "hold.status", "erasing"), "erasing", "gdpr", "Art. 17(1)")
-RESTRICTED = requirement("restricted", Compare("ne", "hold.status", "restricted"), "restricted", "gdpr", "Art. 18(2)")
-DECEASED = requirement(
-    "deceased", Any((Absent("person.capacity"), OneOf("person.capacity", CAPACITIES))), "deceased", "fr", "art. 84 à 86"
-)
-
-
-HOLD_KNOWN = requirement(
-    "hold_known", OneOf("hold.status", HOLD_STATUSES), "facts_missing", "house", "unknown means no"
-)
-
-
-def _held(purpose: Purpose) -> list[Requirement]:
-    """Nothing is stopped, erased, being erased or restricted, except for what the law lets go on."""
-    found = [STOPPED, IN_FORCE, KNOWN, HOLD_KNOWN, ERASED]
-    # The parcel, the invoice, a breach notice and a person in danger do not wait for an erasure to end.
-    unhindered = purpose.basis in ("legal_obligation", "vital_interests") or purpose.kind == "legal_claims"
-    if not unhindered and not (purpose.basis == "contract" and purpose.kind == "service"):
-        found.append(ERASING)
-    if not unhindered:
-        found.append(RESTRICTED)
-    return found
-
-
-def _public(purpose: Purpose) -> list[Requirement]:
-    found = [DECEASED] if purpose.public or _depends_on_choice(purpose) else []
-    if purpose.public:
-        when = OneOf("person.capacity", purpose.public)
-        found.append(requirement("public", when, "wrong_capacity", "house", "the policy's `public`"))
-    return found
-
-
-def _informed(purpose: Purpose) -> list[Requirement]:
-    """Every basis but vital interests waits for information. Source: GDPR Art. 6(1)(d)."""
-    if purpose.basis == "vital_interests":
-        return []
-    facts = requirement("told_known", Present("told.requested"), "facts_missing", "house", "unknown means no")
-    return [facts, requirement("informed", Told(), "not_informed", "gdpr", "Art. 5(1)(b), 6(4), 13(3), 14")]
-
-
-def _chosen(purpose: Purpose) -> list[Requirement]:
-    """What the person said. A refused consent is not got round by calling the purpose an interest."""
-    if not _depends_on_choice(purpose):
-        return []
-    heard = OneOf("choice.status", CHOICE_STATUSES)
-    facts = requirement("choice_known", heard, "facts_missing", "house", "unknown means no")
-    agreed = _agreed(purpose) if purpose.basis == "consent" else []
-    return [facts, *_not_objected(purpose), *_not_refused(), *_not_overruled(purpose), *agreed]
-
-
-def _not_objected(purpose: Purpose) -> list[Requirement]:
-    found = []
-    free = Compare("ne", "choice.status", "objected")
-    if "gpc" in purpose.honours:
-        by_hand = Any((free, Compare("ne", "choice.signal", "gpc"), Absent("choice.signal")))
-        found.append(requirement("signal", by_hand, "opt_out_signal", "us-ca", "§ 7025"))
-    return [*found, requirement("objected", free, "objected", "gdpr", _objection_article(purpose))]
-
-
-def _objection_article(purpose: Purpose) -> str:
-    return "Art. 21(2)-(3)" if purpose.kind == "direct_marketing" else "Art. 21(1)"
-
-
-def _not_refused() -> list[Requirement]:
-    return [
-        requirement("refused", Compare("ne", "choice.status", "refused"), "refused", "gdpr", "Art. 4(11), 6(1)(a)"),
-        requirement("withdrawn", Compare("ne", "choice.status", "withdrawn"), "withdrawn", "gdpr", "Art. 7(3)"),
-    ]
-
-
-def _not_overruled(purpose: Purpose) -> list[Requirement]:
-    """A guardian's no is a no until the person is 18; who may be a minor is treated as one."""
-    of_age = AgeAtLeast(ADULT_AT)
-    heard = Any((of_age, OneOf("guardian.status", CHOICE_STATUSES)))
-    articles = {"objected": _objection_article(purpose), "refused": "Art. 8(1)", "withdrawn": "Art. 7(3), 8(1)"}
-    return [
-        requirement("guardian_known", heard, "facts_missing", "house", "unknown means no"),
-        *(
-            requirement(f"guardian_{no}", Any((of_age, Compare("ne", "guardian.status", no))), no, "gdpr", article)
-            for no, article in articles.items()
-        ),
-    ]
-
-
-def _agreed(purpose: Purpose) -> list[Requirement]:
-    given = Compare("eq", "choice.status", "given")
-    live = Any((Absent("choice.expires"), AfterNow("choice.expires")))
-    proven = GradeAtLeast("choice.grade", purpose.minimum_grade or DEFAULT_GRADE)
-    article = "Art. 6(1)(a), 9(2)(a)" if purpose.explicit else "Art. 6(1)(a)"
-    return [
-        requirement("given", given, "never_asked", "gdpr", article),
-        requirement("expired", live, "expired", "house", "the policy's `expires_after`"),
-        requirement("proof", proven, "proof_too_weak", "gdpr", "Art. 7(1)"),
-    ]
-
-
-def _bound(purpose: Purpose) -> list[Requirement]:
-    """The contract that the basis names, then the age."""
-    found = []
-    if purpose.basis == "contract":
-        begun = NotAfterNow("contract.since")
-        lasting = Any((Absent("contract.until"), AfterNow("contract.until")))
-        found.append(requirement("contract", begun, "no_contract", "gdpr", "Art. 6(1)(b)"))
-        found.append(requirement("contract_lasts", lasting, "contract_ended", "gdpr", "Art. 6(1)(b)"))
-    if purpose.ages:
-        found += _of_age(purpose.ages, purpose.minimum_grade or DEFAULT_GRADE)
-    return found
-
-
-def _of_age(ages: Ages, grade: str) -> list[Requirement]:
-    """Old enough, or with the parent's agreement as well as the child's. Source: GDPR Art. 8(1); loi 78-17 art. 45."""
-    old_enough: Condition = AgeAtLeast(ages.minimum)
-    if ages.unknown == "adult":
-        old_enough = Any((Absent("person.age"), old_enough))
-    found = []
-    if ages.unknown is None:
-        found.append(
-            requirement(
-                "age_known", Present("person.age"), "age_unknown", "house", "the policy's `ages`, unknown means no"
-            )
-        )
-    if ages.below != "guardian":
-        return [*found, requirement("age", old_enough, "under_age_no_guardian", "house", "the policy's `ages`")]
-    parent = Every(
-        (
-            Compare("eq", "guardian.status", "given"),
-            Any((Absent("guardian.expires"), AfterNow("guardian.expires"))),
-            GradeAtLeast("guardian.grade", grade),
-        )
-    )
-    return [
-        *found,
-        requirement(
-            "guardian",
-            Any((old_enough, parent)),
-            "under_age_no_guardian",
-            "fr",
-            "art. 45; Regulation (EU) 2016/679, Art. 8(1)",
-        ),
-    ]
-
-
-def _depends_on_choice(purpose: Purpose) -> bool:
-    return purpose.basis in ("consent", "legitimate_interests", "public_task")

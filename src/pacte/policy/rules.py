@@ -10,23 +10,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pacte.kernel.instant import Instant, add_years
+from pacte.kernel.instant import DAY, Instant, add_months, add_years
 from pacte.policy.conditions import (
     Absent,
     AfterNow,
     AgeAtLeast,
     Any,
+    Before,
     Compare,
     Condition,
+    Elsewhere,
     Every,
+    Fixed,
     GradeAtLeast,
+    Inside,
     NotAfterNow,
+    NotBefore,
     OneOf,
     Present,
     Told,
+    Within,
+    Younger,
 )
 from pacte.policy.table import PurposeRules
-from pacte.policy.vocabulary import ADULT_AT, FACTS, RuleError, grade_level
+from pacte.policy.vocabulary import ADULT_AT, AGES, FACTS, RuleError, grade_level
 
 Facts: TypeAlias = Mapping[str, str | int | None]
 """What is known of one person for one purpose, by the names of `vocabulary.FACTS`; absent and `None` mean unknown."""
@@ -47,7 +54,7 @@ def decide(rules: PurposeRules | None, facts: Facts, t: Instant) -> Outcome:
     if rules is None or not rules.requirements:
         return Outcome("deny", "unknown_purpose", None, ())
     try:
-        failed = [requirement for requirement in rules.requirements if not holds(requirement.when, facts, t)]
+        failed = [requirement for requirement in rules.requirements if not holds(requirement.condition, facts, t)]
     except Exception:  # unknown means no: whatever went wrong, and without its message, which may hold a value
         return Outcome("deny", "rule_error", None, ())
     if failed:
@@ -75,8 +82,25 @@ def holds(condition: Condition, facts: Facts, t: Instant) -> bool:
         case NotAfterNow(fact):
             return _compare("le", _fact(facts, fact), t)
         case AgeAtLeast(years):
-            adult = _fact(facts, "person.age") == "adult"
-            return _compare("le", _fact(facts, "person.minor_until"), adulthood_bound(t, years)) or adult
+            declared = _fact(facts, "person.age") in ages_of(years)
+            return _compare("le", _fact(facts, "person.minor_until"), adulthood_bound(t, years)) or declared
+        case Younger(years):
+            return _compare("gt", _fact(facts, "person.minor_until"), adulthood_bound(t, years))
+        case Within(fact, months, days):
+            return _compare("gt", _fact(facts, fact), earliest(t, months, days))
+        case Before(instant):
+            return t < instant
+        case NotBefore(instant):
+            return t >= instant
+        case Fixed(value):
+            return value == 1
+        case Elsewhere():
+            place = _fact(facts, "person.place")
+            inside = place is None or str(place)[:2] in condition.countries or place in condition.regions
+            return not inside
+        case Inside(places):
+            place = _fact(facts, "person.place")
+            return place is not None and (str(place)[:2] in condition.countries or place in places)
         case GradeAtLeast(fact, grade):
             return _compare("ge", _fact(facts, fact), grade_level(grade))
         case Told():
@@ -87,6 +111,16 @@ def holds(condition: Condition, facts: Facts, t: Instant) -> bool:
 def adulthood_bound(t: Instant, years: int) -> Instant:
     """The latest 18th birthday of somebody who is `years` old at `t`."""
     return add_years(t, ADULT_AT - years)
+
+
+def ages_of(years: int) -> tuple[str, ...]:
+    """What is known of the age of somebody who is at least `years` old without a date of majority."""
+    return ("adult", *(age for age in AGES if age.startswith("over_") and int(age[5:]) >= years))
+
+
+def earliest(t: Instant, months: int, days: int) -> Instant:
+    """The last instant that is not within this length of time before `t` any more."""
+    return Instant(add_months(t, -months) - days * DAY)
 
 
 def _fact(facts: Facts, name: str) -> str | int | None:

@@ -14,16 +14,24 @@ from pacte.policy.conditions import (
     AfterNow,
     AgeAtLeast,
     Any,
+    Before,
     Compare,
     Condition,
+    Elsewhere,
     Every,
+    Fixed,
     GradeAtLeast,
+    Inside,
     NotAfterNow,
+    NotBefore,
     OneOf,
     Present,
     Told,
+    Within,
+    Younger,
+    settled,
 )
-from pacte.policy.rules import adulthood_bound
+from pacte.policy.rules import adulthood_bound, ages_of, earliest
 from pacte.policy.table import PurposeRules
 from pacte.policy.vocabulary import RuleError, grade_level
 
@@ -43,9 +51,13 @@ def reason_case(rules: PurposeRules | None, t: Instant) -> exp.Expression:
         return exp.Literal.string("unknown_purpose")
     case = exp.Case()
     for requirement in rules.requirements:
-        failed = exp.Not(this=exp.Paren(this=condition_sql(requirement.when, t)))
+        asked = settled(requirement.condition, t)
+        if asked == Fixed(1):
+            continue
+        failed = exp.Not(this=exp.Paren(this=condition_sql(asked, t)))
         case = case.when(failed, exp.Literal.string(requirement.otherwise), copy=False)
-    return case.else_(exp.Literal.string("permitted"), copy=False)
+    permitted = exp.Literal.string("permitted")
+    return case.else_(permitted, copy=False) if case.args.get("ifs") else permitted
 
 
 def condition_sql(condition: Condition, t: Instant) -> exp.Expression:
@@ -69,7 +81,22 @@ def condition_sql(condition: Condition, t: Instant) -> exp.Expression:
             return _compare("le", fact, t)
         case AgeAtLeast(years):
             old_enough = _compare("le", "person.minor_until", adulthood_bound(t, years))
-            return exp.Paren(this=exp.or_(_compare("eq", "person.age", "adult"), old_enough))
+            declared = _closed(exp.In(this=column("person.age"), expressions=[_literal(age) for age in ages_of(years)]))
+            return exp.Paren(this=exp.or_(declared, old_enough))
+        case Younger(years):
+            return _compare("gt", "person.minor_until", adulthood_bound(t, years))
+        case Within(fact, months, days):
+            return _compare("gt", fact, earliest(t, months, days))
+        case Before(instant):
+            return exp.true() if t < instant else exp.false()
+        case NotBefore(instant):
+            return exp.true() if t >= instant else exp.false()
+        case Fixed(value):
+            return exp.true() if value == 1 else exp.false()
+        case Elsewhere():
+            return _closed(exp.Not(this=exp.Paren(this=_lives_in(condition.countries, condition.regions))))
+        case Inside(places):
+            return _closed(_lives_in(condition.countries, places))
         case GradeAtLeast(fact, grade):
             return _compare("ge", fact, grade_level(grade))
         case Told():
@@ -80,6 +107,18 @@ def condition_sql(condition: Condition, t: Instant) -> exp.Expression:
 def column(fact: str) -> exp.Column:
     """The column that holds a fact: `person.known` is `person_known`."""
     return exp.column(fact.replace(".", "_"))
+
+
+def _lives_in(countries: tuple[str, ...], places: tuple[str, ...]) -> exp.Expression:
+    """The residence begins with one of the countries, or is one of the places."""
+    place = column("person.place")
+    country = exp.Substring(this=place, start=exp.Literal.number(1), length=exp.Literal.number(2))
+    inside = [
+        exp.In(this=found.copy(), expressions=[_literal(code) for code in codes])
+        for found, codes in ((country, countries), (place, places))
+        if codes
+    ]
+    return exp.Paren(this=exp.or_(*inside))
 
 
 def _compare(op: str, fact: str, value: str | int) -> exp.Expression:

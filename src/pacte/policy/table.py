@@ -7,22 +7,30 @@ nothing else. It is stored as JSON; what is absent is not written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pacte.kernel.canonical import Json, digest
 from pacte.policy import conditions
-from pacte.policy.conditions import Condition
+from pacte.policy.conditions import Before, Condition, NotBefore
 from pacte.policy.durations import Duration
 from pacte.policy.vocabulary import BASES, GRADES, KINDS, REASONS, RuleError
 
-DECIDER = "pacte-decider/1"
+DECIDER = "pacte-decider/2"
 """The version of the evaluation in `rules` and `sql`; a change in what a rule means changes it."""
+
+
+_FIRST = "pacte-decider/1"
+"""The decider that wrote each rule's source beside it in every purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One rule of a purpose: if `when` does not hold, the answer is no, for the reason `otherwise`."""
+    """One rule of a purpose: where it applies and `when` does not hold, the answer is no, for the reason `otherwise`.
+
+    It does not apply to whom `exempt` holds for, nor before `starts`, nor from `ends` on. `says` is the rule in a
+    sentence, by language.
+    """
 
     id: str
     when: Condition
@@ -32,19 +40,45 @@ class Requirement:
     since: str
     pack: str
     checked: int = 0
+    exempt: Condition | None = None
+    starts: int | None = None
+    ends: int | None = None
+    says: Mapping[str, str] = field(default_factory=dict)
+    short: Mapping[str, str] = field(default_factory=dict)
+    """The name by which its source is cited, by language; empty where the source has no other name."""
+
+    condition: Condition = field(init=False, repr=False, compare=False)
+    """What must hold of everybody at every moment: the rule, or that it does not apply."""
+
+    def __post_init__(self) -> None:
+        outside: list[Condition] = []
+        if self.starts is not None:
+            outside.append(Before(self.starts))
+        if self.ends is not None:
+            outside.append(NotBefore(self.ends))
+        if self.exempt is not None:
+            outside.append(self.exempt)
+        object.__setattr__(self, "condition", conditions.either([*outside, self.when]))  # frozen, and asked often
 
     def to_json(self) -> dict[str, Json]:
-        """The stored form; `otherwise` is written `else`."""
-        return {
-            "id": self.id,
-            "when": conditions.to_json(self.when),
-            "else": self.otherwise,
+        """The stored form within a purpose; `otherwise` is written `else`. What the rule is, `about` says."""
+        parts: dict[str, Json] = {"id": self.id, "when": conditions.to_json(self.when), "else": self.otherwise}
+        if self.exempt is not None:
+            parts["exempt"] = conditions.to_json(self.exempt)
+        bounds = {"starts": self.starts, "ends": self.ends}
+        return parts | {name: value for name, value in bounds.items() if value is not None}
+
+    def about(self) -> dict[str, Json]:
+        """Where the rule comes from and what it says: the same for every purpose."""
+        about: dict[str, Json] = {
             "article": self.article,
             "source": self.source,
             "since": self.since,
             "pack": self.pack,
             "checked": self.checked,
         }
+        texts: dict[str, Json] = {name: dict(getattr(self, name)) for name in ("says", "short") if getattr(self, name)}
+        return about | texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +103,8 @@ class PurposeRules:
     keep_from: str
     domain: str
     ground: str
+    art9: bool = False
+    """Whether it may see values that reveal something of a special category (GDPR Art. 9)."""
 
     def to_json(self) -> dict[str, Json]:
         """The stored form; empty and absent parts are not written."""
@@ -85,6 +121,7 @@ class PurposeRules:
             "kind": self.kind,
             "title": dict(self.title),
             "requirements": [requirement.to_json() for requirement in self.requirements],
+            **({"art9": 1} if self.art9 else {}),
             "by_recipient": int(self.by_recipient),
             "min_grade": self.min_grade,
             "domain": self.domain,
@@ -100,11 +137,14 @@ class NoticeRules:
     locale: str
     version: str
     purposes: Mapping[str, tuple[str, ...]]
+    says: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What else it says of a purpose, in words of `vocabulary.STATEMENTS`."""
 
     def to_json(self) -> dict[str, Json]:
         """The stored form."""
         told: dict[str, Json] = {purpose: list(names) for purpose, names in self.purposes.items()}
-        return {"locale": self.locale, "version": self.version, "purposes": told}
+        said: dict[str, Json] = {purpose: list(names) for purpose, names in self.says.items()}
+        return {"locale": self.locale, "version": self.version, "purposes": told, **({"says": said} if said else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +156,26 @@ class RuleTable:
     notices: Mapping[str, NoticeRules]
     datasets: Mapping[str, Json]
     recipients: Mapping[str, Json]
+    laws: tuple[str, ...] = ()
     decider: str = DECIDER
     grades: tuple[str, ...] = GRADES
 
     def to_json(self) -> dict[str, Json]:
         """The stored form, whose canonical bytes are what `digest` is of."""
+        purposes: dict[str, Json] = {name: rules.to_json() for name, rules in self.purposes.items()}
+        about = {rule.id: rule.about() for rules in self.purposes.values() for rule in rules.requirements}
+        later: dict[str, Json] = {"rules": cast("Json", about), "laws": list(self.laws)}
+        if self.decider == _FIRST:
+            later = {}
+            for name, rules in self.purposes.items():
+                inline: list[Json] = [{**rule.to_json(), **rule.about()} for rule in rules.requirements]
+                purposes[name] = {**rules.to_json(), "requirements": inline}
         return {
             "v": 1,
             "decider": self.decider,
             "controller": dict(self.controller),
-            "purposes": {name: rules.to_json() for name, rules in self.purposes.items()},
+            "purposes": purposes,
+            **later,
             "notices": {name: notice.to_json() for name, notice in self.notices.items()},
             "datasets": dict(self.datasets),
             "recipients": dict(self.recipients),
@@ -166,7 +216,7 @@ def _decider_1(value: dict[str, Json]) -> RuleTable:
         raise RuleError("a rule table with grades of proof that its decider never had")
     return RuleTable(
         controller=_object(value["controller"]),
-        purposes={name: _purpose(_object(rules)) for name, rules in _object(value["purposes"]).items()},
+        purposes={name: _purpose(_object(rules), {}) for name, rules in _object(value["purposes"]).items()},
         notices={name: _notice(_object(notice)) for name, notice in _object(value["notices"]).items()},
         datasets=_object(value["datasets"]),
         recipients=_object(value["recipients"]),
@@ -175,7 +225,17 @@ def _decider_1(value: dict[str, Json]) -> RuleTable:
     )
 
 
-def _purpose(value: dict[str, Json]) -> PurposeRules:
+def _decider_2(value: dict[str, Json]) -> RuleTable:
+    about = {name: _object(rule) for name, rule in _object(value["rules"]).items()}
+    table = _decider_1({**value, "purposes": {}})
+    return replace(
+        table,
+        purposes={name: _purpose(_object(rules), about) for name, rules in _object(value["purposes"]).items()},
+        laws=_strings(value["laws"]),
+    )
+
+
+def _purpose(value: dict[str, Json], about: Mapping[str, dict[str, Json]]) -> PurposeRules:
     retention = _object(value.get("retention", {}))
     basis, kind, grade = str(value["basis"]), str(value["kind"]), str(value["min_grade"])
     if basis not in BASES or kind not in KINDS or grade not in GRADES:
@@ -184,7 +244,8 @@ def _purpose(value: dict[str, Json]) -> PurposeRules:
         basis=basis,
         kind=kind,
         title=cast("dict[str, str]", _object(value["title"])),
-        requirements=tuple(_requirement(_object(item)) for item in _items(value["requirements"])),
+        requirements=tuple(_requirement(_object(item), about) for item in _items(value["requirements"])),
+        art9=bool(value.get("art9", 0)),
         by_recipient=bool(value["by_recipient"]),
         min_grade=grade,
         expires_after=_duration(_object(value["expires_after"])) if "expires_after" in value else None,
@@ -202,7 +263,9 @@ def _purpose(value: dict[str, Json]) -> PurposeRules:
     )
 
 
-def _requirement(value: dict[str, Json]) -> Requirement:
+def _requirement(stored: dict[str, Json], about: Mapping[str, dict[str, Json]]) -> Requirement:
+    """A rule; decider 1 wrote with each what `about` says once for all."""
+    value = {**about.get(str(stored["id"]), {}), **stored}
     if value["else"] not in REASONS or value["else"] == "permitted":
         raise RuleError("an unknown reason in a rule")
     words = {name: str(value[name]) for name in ("id", "article", "source", "since", "pack")}
@@ -210,13 +273,19 @@ def _requirement(value: dict[str, Json]) -> Requirement:
         when=conditions.from_json(value["when"]),
         otherwise=str(value["else"]),
         checked=int(cast("int", value["checked"])),
+        exempt=conditions.from_json(value["exempt"]) if "exempt" in value else None,
+        starts=cast("int", value["starts"]) if "starts" in value else None,
+        ends=cast("int", value["ends"]) if "ends" in value else None,
+        says=cast("dict[str, str]", _object(value.get("says", {}))),
+        short=cast("dict[str, str]", _object(value.get("short", {}))),
         **words,
     )
 
 
 def _notice(value: dict[str, Json]) -> NoticeRules:
     told = {purpose: _strings(names) for purpose, names in _object(value["purposes"]).items()}
-    return NoticeRules(locale=str(value["locale"]), version=str(value["version"]), purposes=told)
+    said = {purpose: _strings(names) for purpose, names in _object(value.get("says", {})).items()}
+    return NoticeRules(locale=str(value["locale"]), version=str(value["version"]), purposes=told, says=said)
 
 
 def _duration(value: dict[str, Json]) -> Duration:
@@ -242,5 +311,8 @@ def _strings(value: Json) -> tuple[str, ...]:
     return cast("tuple[str, ...]", found)
 
 
-_READERS: Mapping[str, Callable[[dict[str, Json]], RuleTable]] = {"pacte-decider/1": _decider_1}
+_READERS: Mapping[str, Callable[[dict[str, Json]], RuleTable]] = {
+    _FIRST: _decider_1,
+    "pacte-decider/2": _decider_2,
+}
 """One reader per version of the decider. INVARIANT: a version that was ever released keeps its reader."""

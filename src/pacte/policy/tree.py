@@ -34,17 +34,31 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Tree:
-    """A document: its values, the line of each path (keys and list items), and what was wrong on the way."""
+    """A document: its values, the line of each path (keys and list items), and what was wrong on the way.
+
+    A document that extends another holds the parts of both: `files` says of a path that comes from another file which
+    one, `withdrawn` what was taken away and where that is said.
+    """
 
     value: Node = None
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
+    files: dict[Path, str] = field(default_factory=dict)
+    withdrawn: dict[Path, Path] = field(default_factory=dict)
+    doubled: set[Path] = field(default_factory=set)
+    """Mappings in which a key is written twice: what its second value declares is known to nobody."""
 
     def line(self, path: Path) -> int:
         """The line of the path, or of its nearest known parent; lines count from 1."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
+
+    def place(self, path: Path) -> tuple[str, int]:
+        """The file, `""` for the document's own, and the line of the path or of its nearest known parent."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.files.get(path, ""), self.lines.get(path, 1)
 
     def at(self, path: Path) -> Node:
         """The value at a path, or None."""
@@ -144,6 +158,7 @@ def _key(tree: Tree, top: _Open, node: Node, line: int, *, collection: bool) -> 
     if top.skip:
         first = tree.lines[path]
         tree.problems.append((line, f"`{shown(node)}` is written twice; the first is on line {first}"))
+        tree.doubled.add(top.path)
     else:
         tree.lines[path] = line
     return path
@@ -152,6 +167,10 @@ def _key(tree: Tree, top: _Open, node: Node, line: int, *, collection: bool) -> 
 def shown(name: str) -> str:
     """A name as a message may repeat it: short, and only if it looks like a name; otherwise an ellipsis."""
     return name if re.fullmatch(r"[\w.:*<>/ -]{1,60}", name) else "…"
+
+
+QUOTES = "a text with `:`, `,` or `'` needs double quotes"
+"""What is likely meant where a text inside braces or brackets ends too early."""
 
 
 def _scalar(event: Any) -> str | None:
@@ -192,7 +211,7 @@ def _explain(error: MarkedYAMLError, line: int) -> tuple[int, str]:
     if "quoted scalar" in str(error.context or ""):
         return opened, "a quote that is opened here and never closed"
     if "flow" in str(error.context or ""):
-        return opened, "a `[` or `{` opened here that is not closed, or lacks a comma"
+        return opened, f"a `[` or `{{` opened here that is not closed, or lacks a comma; {QUOTES}"
     if "block" in str(error.context or "") or "block end" in problem:
         return found, "an indentation that does not fit the lines above"
     if "cannot start any token" in problem:

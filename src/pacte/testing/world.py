@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pacte.app.house import MAPPING, POLICY, House, create
+from pacte.app.house import POLICY, House, create
 from pacte.app.publish import publish
+from pacte.app.templates import policy_text, write_template
 from pacte.kernel.ids import SubjectId, new_subject_id
 from pacte.kernel.instant import DAY, Instant
 from pacte.lake import numbers
@@ -108,16 +108,14 @@ class World:
 @cache
 def notices() -> dict[str, str]:
     """Name → digest of the notices of the shop's policy."""
-    text = files("pacte.policy").joinpath("templates", POLICY).read_text(encoding="utf-8")
-    return {name: notice.digest for name, notice in load_policy_text(text).notices.items()}
+    return {name: notice.digest for name, notice in load_policy_text(policy_text()).notices.items()}
 
 
 def world(path: Path, *, policy: str | None = None) -> World:
     """A new house in `path` under the shop's policy (or `policy`, as text), published."""
     clock = TestClock()
     house = create(path, clock=clock)
-    for room, name in (("policy", POLICY), ("intake", MAPPING)):
-        (path / name).write_bytes(files(f"pacte.{room}").joinpath("templates", name).read_bytes())
+    write_template(path)
     if policy is not None:
         (path / POLICY).write_text(policy, encoding="utf-8")
     publish(house, "owner")
