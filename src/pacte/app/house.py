@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from pacte.consent import state
 from pacte.gate import rules as stored
 from pacte.gate.use import Act
 from pacte.kernel import db
-from pacte.kernel.errors import BadInput, NotFound, PacteError, Unsafe
+from pacte.kernel.errors import BadInput, Conflict, NotFound, PacteError, Unsafe
 from pacte.kernel.instant import DAY, Instant
 from pacte.kernel.instant import now as system_clock
 from pacte.keys.service import FileKeyService, KeyService, PassphraseKeyService
@@ -281,7 +281,8 @@ def open_house(
         house = House(path, settings, engine, keys, signer, clock)
         with house.reading() as conn:
             refuse_untrusted(conn, keys, house.vkey, house.anchor_file)
-        keys.finish_pending()
+        with suppress(Conflict):  # the process that began them may be concluding them; the keys are zeros either way
+            keys.finish_pending()
     except DatabaseError:
         engine.dispose()
         keys.close()
