@@ -10,11 +10,17 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import decide, imports, ledger
+from bench import imports, keys, ledger, one, population
 from bench.figure import SCALES, Figure, Scale
 
 TARGET = Path("build/bench.json")
-PARTS: tuple[Callable[[Scale], Iterator[tuple[str, Figure]]], ...] = (imports.figures, ledger.figures, decide.figures)
+PARTS: tuple[Callable[[Scale], Iterator[tuple[str, Figure]]], ...] = (
+    imports.figures,
+    one.figures,
+    ledger.figures,
+    population.figures,
+    keys.figures,
+)
 
 
 def main() -> None:
@@ -33,8 +39,9 @@ def main() -> None:
 
 def _line(name: str, figure: Figure) -> str:
     verdict = "met" if figure.met else "NOT MET"
-    beside = f"beside {figure.baseline:,.1f}, ratio {figure.ratio:.2f}"
-    return f"{name:<24} {figure.value:>14,.1f} {figure.unit:<10} {beside} ({figure.goal}: {verdict})"
+    spread = f" [{min(figure.spread):.2f}–{max(figure.spread):.2f}]" if figure.spread else ""
+    beside = f"beside {figure.baseline:,.4g}, ratio {figure.ratio:.2f}{spread}"
+    return f"{name:<32} {figure.value:>12,.4g} {figure.unit:<10} {beside} ({figure.goal}: {verdict})"
 
 
 if __name__ == "__main__":

@@ -21,18 +21,19 @@ import argparse
 import base64
 import binascii
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -51,6 +52,7 @@ PROOF_FORMAT, EXPORT_FORMAT = "pacte-proof/1", "pacte-ledger/1"
 VERIFIES, CANNOT_START, DOES_NOT_VERIFY = 0, 2, 7
 
 LARGEST_PROOF = 64 * 1024 * 1024
+BLOCK = 64 * 1024
 DEEPEST = 64
 LARGEST_INTEGER = 2**53 - 1
 BUCKETS, BUCKET_BITS = 4096, 12
@@ -100,12 +102,30 @@ def verify_bytes(
     `checkpoints` are signed checkpoints kept from earlier, `key` is the log's verifier key as known from elsewhere,
     `anchors` is the content of an anchors file. `lang` is `en` or `fr`.
     """
+    return verify_file(io.BytesIO(data), checkpoints=checkpoints, key=key, anchors=anchors, lang=lang)
+
+
+def verify_file(
+    file: BinaryIO,
+    *,
+    checkpoints: Iterable[str | bytes] = (),
+    key: str | None = None,
+    anchors: str | bytes | None = None,
+    lang: str = "en",
+) -> Report:
+    """The same for an open file, which may be larger than the memory: an export is read line by line, twice.
+
+    What cannot be read twice (a pipe) is read into memory first. Raises `OSError` where the file cannot be read.
+    """
     say = _Words(lang)
     outside = _Outside([_bytes(note) for note in checkpoints], key, None if anchors is None else _bytes(anchors))
-    run: _Proof | _Export
-    run = _Export(say, outside) if data.startswith(b'{"format":"%s"' % EXPORT_FORMAT.encode()) else _Proof(say, outside)
+    source = file if file.seekable() else io.BytesIO(file.read())
+    mark = b'{"format":"%s"' % EXPORT_FORMAT.encode()
+    is_export = source.read(len(mark)) == mark
+    source.seek(0)
+    run: _Proof | _Export = _Export(say, outside) if is_export else _Proof(say, outside)
     try:
-        run.verify(data)
+        run.verify(source)
     except _Refused as refused:
         run.problem(refused.code, **refused.parameters)
     if run.problems:
@@ -183,6 +203,8 @@ class _Run:
             except _Refused:
                 self.problem("kept_unsigned")
         *lines, rest = (self.outside.anchors or b"").split(b"\n")
+        if not rest and lines and b"\0" in lines[-1]:  # a block that a power cut kept from the disk reads as zeros
+            rest = lines.pop()
         for number, line in enumerate(lines, 1):
             try:
                 anchored.append(_anchor(line, key))
@@ -212,18 +234,21 @@ class _Run:
         if kinds:
             self.heading.append(self.say("brief_compared", what=self.say("and").join(kinds)))
 
-    def strange(self, unknown: list[tuple[int, dict[str, Any]]]) -> None:
-        """Say which entries this verifier does not understand: their place is shown, their sense is not."""
+    def strange(self, unknown: list[tuple[int, dict[str, Any]]], count: int) -> None:
+        """Say which entries this verifier does not understand: their place is shown, their sense is not.
+
+        `unknown` holds the first of them, `count` says how many there are.
+        """
         for index, entry in unknown[:SHOWN_STRANGE]:
             named = {"index": index, "kind": entry["kind"], "version": entry["v"]}
             if _understood(entry):
                 self.limit("not_keys", keys=", ".join(sorted(_unknown_keys(entry))), **named)
             else:
                 self.limit("not_understood", **named)
-        if (more := len(unknown) - SHOWN_STRANGE) > 0:
+        if (more := count - SHOWN_STRANGE) > 0:
             self.limit("not_understood_more", count=more)
         if unknown:
-            self.warnings.append(self.say.count("warn_strange", len(unknown)))
+            self.warnings.append(self.say.count("warn_strange", count))
 
     def closing(self, seen: bool) -> None:
         """What no file of this kind can show."""
@@ -244,7 +269,8 @@ class _Run:
 class _Proof(_Run):
     """A proof file: one person's entries under one checkpoint."""
 
-    def verify(self, data: bytes) -> None:
+    def verify(self, file: BinaryIO) -> None:
+        data = file.read(LARGEST_PROOF + 1)
         if len(data) > LARGEST_PROOF:
             _refuse("too_large")
         document = _load(data)
@@ -266,9 +292,9 @@ class _Proof(_Run):
         present = self._membership(document, entries)
         opened = self._facts(document, entries)
         tables = self._rules(document, entries)
-        if 0 in entries:
-            _check_genesis(entries[0], key)
-        self.strange([(index, entry) for index, entry in entries.items() if not _wholly_understood(entry)])
+        _check_beginning(entries, key)
+        strange = [(index, entry) for index, entry in entries.items() if not _wholly_understood(entry)]
+        self.strange(strange, len(strange))
         self.heading.append(self.say("brief_person", subject=document["subject"]))
         self.head(key, size)
         seen = self._compare(document, key, size, root)
@@ -423,26 +449,28 @@ class _Proof(_Run):
 class _Export(_Run):
     """An export of the whole ledger: header, entries in order, checkpoint."""
 
-    def verify(self, data: bytes) -> None:
-        if not data.endswith(b"\n"):
-            _refuse("export_cut")
-        lines = data[:-1].split(b"\n")
-        header = _line(lines[0], 1)
+    def verify(self, file: BinaryIO) -> None:
+        count, last = _survey(file)
+        lines = _lines(file)
+        header = _line(next(lines), 1)
         _expect(header, _HEADER_KEYS)
         key = _parse_key(header["vkey"])
         self.check_key(header["vkey"])
         kept, anchored = self.seen_before(key)
-        if header["format"] != EXPORT_FORMAT or len(lines) != header["size"] + 2 or not header["size"]:
+        if header["format"] != EXPORT_FORMAT or count != header["size"] + 2 or not header["size"]:
             _refuse("export_cut")
-        ending = _line(lines[-1], len(lines))
+        ending = _line(last, count)
         _expect(ending, _ENDING_KEYS)
         size, root = _open_checkpoint(ending["checkpoint"], key)
         seen = [*kept, *anchored]
         walk = _Walk(key, {one.size for one in seen})
-        for number, line in enumerate(lines[1:-1], 2):
+        for number, line in enumerate(islice(lines, header["size"]), 2):
             walk.step(_line(line, number), number)
+        _check_beginning(walk.begun, key)
         if (size, root) != (walk.size, walk.root()):
             _refuse("export_root")
+        if list(islice(lines, 2)) != [last]:  # somebody writes to the file while it is read
+            _refuse("export_cut")
         self.head(key, size)
         for one in seen:
             if one.size > size:
@@ -459,7 +487,7 @@ class _Export(_Run):
         self.show("export_kinds", kinds=", ".join(f"{kind} {count}" for kind, count in known))
         if walk.skewed:
             self.show("export_skewed", count=walk.skewed)
-        self.strange(walk.strange)
+        self.strange(walk.strange, walk.kinds.get("strange", 0) + walk.further)
         if walk.redacted:
             self.limit("not_redacted", count=walk.redacted)
         self.closing(bool(seen))
@@ -482,12 +510,13 @@ class _Walk:
 
     def __init__(self, key: _Key, sizes: set[int]) -> None:
         self.key, self.sizes = key, sizes
-        self.size = self.redacted = self.skewed = 0
+        self.size = self.redacted = self.skewed = self.further = 0
         self.first: int | None = None
         self.last: int | None = None
         self.edge: list[bytes] = []
         self.roots: dict[int, bytes] = {}
         self.kinds: dict[str, int] = {}
+        self.begun: dict[int, dict[str, Any]] = {}
         self.strange: list[tuple[int, dict[str, Any]]] = []
 
     def step(self, item: dict[str, Any], number: int) -> None:
@@ -515,8 +544,8 @@ class _Walk:
 
     def _look(self, entry: dict[str, Any]) -> None:
         _check_entry(entry, self.size)
-        if self.size == 0:
-            _check_genesis(entry, self.key)
+        if self.size == 0 or entry["kind"] == "genesis":
+            self.begun[self.size] = entry
         if self.last is not None and entry["at"] < self.last:
             _refuse("time_back", index=self.size)
         self.first = entry["at"] if self.first is None else self.first
@@ -525,7 +554,9 @@ class _Walk:
         kind = entry["kind"] if _understood(entry) else "strange"
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         if not _wholly_understood(entry):
-            self.strange.append((self.size, entry))
+            self.further += kind != "strange"  # understood as far as its own keys go
+            if len(self.strange) < SHOWN_STRANGE:
+                self.strange.append((self.size, entry))
 
     def _grow(self, leaf: bytes) -> None:
         position = self.size
@@ -731,6 +762,28 @@ def _not_json(_: str) -> NoReturn:
     raise ValueError("a number that is not an integer")
 
 
+def _survey(file: BinaryIO) -> tuple[int, bytes]:
+    """How many lines an export has, and its last one; the file stands at its beginning again."""
+    count, tail = 0, b""
+    while block := file.read(BLOCK):
+        count += block.count(b"\n")
+        tail = (tail + block)[-BLOCK:]
+    if not tail.endswith(b"\n"):
+        _refuse("export_cut")
+    file.seek(0)
+    return count, tail[:-1].rpartition(b"\n")[2]
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of an export one by one; none of ours is long, and a foreign one shall not fill the memory."""
+    number = 0
+    while line := file.readline(LARGEST_PROOF):
+        number += 1
+        if not line.endswith(b"\n"):
+            _refuse("form_line", line=number)
+        yield line[:-1]
+
+
 def _line(raw: bytes, number: int) -> dict[str, Any]:
     item = _load(raw)
     if not isinstance(item, dict) or _canonical(item) != raw:
@@ -894,6 +947,7 @@ _KINDS = {
     "look": "subject:p purpose:t reason:t |",
     "stop": "scope:t effective:i reason:t |",
     "stop_lifted": "scope:t effective:i reason:t |",
+    "keys": "step:t epoch:n effective:i |",
     "erasure": "subject:p step:t effective:i | certificate:d counts:o kept:o evidence_until:i suppressed_until:i "
     "backups_until:i reason:t",
 }
@@ -907,6 +961,7 @@ _VARIANTS = {
             "evidence_ended": "|",
         },
     ),
+    "keys": ("step", {"rotated": "|", "ended": "|"}),
 }
 """Which word of an entry asks for which of the keys that may be absent, and which others it allows."""
 
@@ -975,8 +1030,14 @@ def _in_use(entry: dict[str, Any], present: dict[str, str]) -> str | None:
     return present.get(entry["use"]) if entry["kind"] == "use" and _understood(entry) else None
 
 
-def _check_genesis(entry: dict[str, Any], key: _Key) -> None:
-    if entry["kind"] != "genesis" or (entry.get("origin"), entry.get("vkey")) != (key.name, key.vkey):
+def _check_beginning(entries: dict[int, dict[str, Any]], key: _Key) -> None:
+    # Entry 0 begins a log; a later beginning says whose place the log took when its house was restored. The last one of
+    # those that are here has this key.
+    begun = {index: entry for index, entry in entries.items() if entry["kind"] == "genesis"}
+    if (0 in entries and 0 not in begun) or any(index and "continues" not in entry for index, entry in begun.items()):
+        _refuse("genesis")
+    last = begun[max(begun)] if begun else None
+    if last is not None and (last.get("origin"), last.get("vkey")) != (key.name, key.vkey):
         _refuse("genesis")
 
 
@@ -1124,6 +1185,8 @@ def _plainly(
         words = say("plain_policy_rules" if entry["rules"] in tables else "plain_policy")
     elif kind == "erasure" and f"plain_erasure_{entry['step']}" in _WORDS:
         words = say(f"plain_erasure_{entry['step']}")
+    elif kind == "keys" and f"plain_keys_{entry['step']}" in _WORDS:
+        words = say(f"plain_keys_{entry['step']}", epoch=entry["epoch"])
     elif kind in ("stop", "stop_lifted"):
         words = say(f"plain_{kind}", scope=_purpose(say, entry["scope"]), reason=entry["reason"])
     elif f"plain_{kind}" in _WORDS:
@@ -1310,6 +1373,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_look": ("somebody looked at this person’s record", "quelqu’un a consulté le dossier de cette personne"),
     "kind_stop": ("a stop was recorded", "un arrêt a été enregistré"),
     "kind_stop_lifted": ("a stop was lifted", "un arrêt a été levé"),
+    "kind_keys": (
+        "a step in the life of the house’s keys was recorded",
+        "une étape de la vie des clés a été enregistrée",
+    ),
     "kind_erasure": (
         "a step of the erasure of this person’s data was recorded",
         "une étape de l’effacement des données de cette personne a été enregistrée",
@@ -1701,6 +1768,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "plain_stop": ("stop of {scope}: {reason}", "arrêt de {scope} : {reason}"),
     "plain_stop_lifted": ("stop of {scope} lifted: {reason}", "arrêt de {scope} levé : {reason}"),
+    "plain_keys_rotated": (
+        "every key of the house is wrapped again, under version {epoch}",
+        "toutes les clés de la maison sont chiffrées de nouveau, sous la version {epoch}",
+    ),
+    "plain_keys_ended": (
+        "version {epoch} of the house’s key is destroyed: what was shredded under it is gone for good",
+        "la version {epoch} de la clé de la maison est détruite : ce qui fut détruit sous elle l’est sans retour",
+    ),
     "plain_erasure_restricted": (
         "an erasure begins: the person’s data are out of use",
         "un effacement commence : les données de la personne ne servent plus",
@@ -1972,6 +2047,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "reason": ("reason", "motif"),
     "scope": ("scope", "portée"),
     "step": ("step", "étape"),
+    "epoch": ("key version", "version de clé"),
     "how": ("how", "comment"),
     "source": ("source", "source"),
     "dataset": ("dataset", "jeu de données"),
@@ -1996,6 +2072,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "kinds_erasure": ("erasure steps", "étapes d’effacement"),
     "kinds_fact": ("facts", "faits"),
     "kinds_genesis": ("beginning", "début"),
+    "kinds_keys": ("key changes", "changements de clé"),
     "kinds_load": ("loads", "chargements"),
     "kinds_look": ("looks", "consultations"),
     "kinds_notice": ("information texts", "informations"),
@@ -2024,7 +2101,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     say = _Words(options.lang)
     try:
-        data = _read(options.file)
         checkpoints = [_read(path) for path in options.checkpoint]
         anchors = _read(options.anchors) if options.anchors else None
     except OSError as error:
@@ -2034,7 +2110,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _parse_key(options.key.strip())
         except _Refused:
             return _cannot_start(say("unusable_key"), options.json)
-    report = verify_bytes(data, checkpoints=checkpoints, key=options.key, anchors=anchors, lang=options.lang)
+    outside = {"checkpoints": checkpoints, "key": options.key, "anchors": anchors, "lang": options.lang}
+    try:
+        with Path(options.file).open("rb") as file:
+            report = verify_file(file, **outside)
+    except OSError as error:
+        return _cannot_start(say("unreadable", path=error.filename or options.file), options.json)
     if options.json:
         _print(json.dumps(asdict(report), ensure_ascii=False, indent=1))
     else:

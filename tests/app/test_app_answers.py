@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from pacte.verifier import verify_bytes
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> World:
+def home(tmp_path: Path, records: Callable[[], str]) -> World:
     """A house of some months of age."""
-    found = world(tmp_path / "house")
+    found = world(tmp_path / "house", database=records())
     found.clock.forward(200)
     return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -25,10 +27,10 @@ from tests.threats.shop import (
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> House:
+def shop(tmp_path_factory: pytest.TempPathFactory, records: Callable[[], str]) -> House:
     """Forty subscribers with two orders each, plus one with an odd order and anonymous sales."""
     root = tmp_path_factory.mktemp("audience")
-    house = empty_house(root / "house", TestClock(TODAY))
+    house = empty_house(root / "house", TestClock(TODAY), database=records())
     for file in shop_files(root / "files"):
         house.load(file)
     odd = [order(1, 7, amount=1234.56, ordered_at=START - 45 * DAY), order(2, 8, customer=None, amount=999.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from tests.threats.shop import CUSTOMER_COLUMNS, customer, write_csv
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> World:
+def home(tmp_path: Path, records: Callable[[], str]) -> World:
     """A house that nobody has entered yet."""
-    found = world(tmp_path / "house")
+    found = world(tmp_path / "house", database=records())
     found.clock.forward(200)
     return found
 

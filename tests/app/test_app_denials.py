@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from tests.threats.shop import CUSTOMER_COLUMNS, customer, write_csv
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> World:
+def home(tmp_path_factory: pytest.TempPathFactory, records: Callable[[], str]) -> World:
     """Two subscribers and nobody else; the tests of this file add people and take none away."""
-    found = world(tmp_path_factory.mktemp("denials") / "house")
+    found = world(tmp_path_factory.mktemp("denials") / "house", database=records())
     found.clock.forward(100)
     for _ in range(2):
         found.said(found.person(), "given", channel="email")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +31,9 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def scene(tmp_path_factory: pytest.TempPathFactory, records: Callable[[], str]) -> Scene:
     """Thirty people: twenty subscribers, ten who refused; parents and children among them."""
-    home = world(tmp_path_factory.mktemp("proofs") / "house")
+    home = world(tmp_path_factory.mktemp("proofs") / "house", database=records())
     home.clock.forward(100)
     people = [home.person() for _ in range(30)]
     for place, person in enumerate(people):

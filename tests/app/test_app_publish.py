@@ -17,6 +17,7 @@ from pacte.app.publish import Advice, publish, read_advice
 from pacte.app.uses import declare
 from pacte.gate import rules as stored
 from pacte.gate.replay import replay
+from pacte.kernel import db
 from pacte.kernel.errors import BadInput, Denied, PolicyError
 from pacte.kernel.ids import UseId
 from pacte.kernel.instant import DAY, SECOND, Instant
@@ -158,8 +159,8 @@ def test_a_changed_text_of_advice_is_found(home: World) -> None:
     """The doctor holds the kept text against the digest in the ledger."""
     change(home)
     publish(home.house, "owner", Advice("reserved", text=TEXT))
-    with home.house.engine.begin() as conn:
-        conn.exec_driver_sql("UPDATE gate_policy_text SET body = 'Favourable.' WHERE body = ?", (TEXT,))
+    with db.write(home.house.engine) as conn:
+        db.run(conn, "UPDATE gate_policy_text SET body = 'Favourable.' WHERE body = ?", (TEXT,))
     assert any("advice" in problem for problem in home.house.check())
 
 

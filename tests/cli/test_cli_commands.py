@@ -294,9 +294,11 @@ def test_every_kind_of_entry_has_words(shop: Any) -> None:
     from pacte.kernel.i18n import catalogue
 
     known = catalogue("app")
-    for kind in set(_FORMS) - {"choice", "erasure"}:
+    for kind in set(_FORMS) - {"choice", "erasure", "keys"}:
         assert f"entry.{kind}" in known
     for act in ("given", "refused", "withdrawn", "objected", "objection_lifted", "restricted", "restriction_lifted"):
         assert f"entry.choice.{act}" in known
     for step in ("restricted", "done", "evidence_ended"):
         assert f"entry.erasure.{step}" in known
+    for step in ("rotated", "ended"):
+        assert f"entry.keys.{step}" in known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -17,16 +17,19 @@ from sqlalchemy import Connection, Engine
 
 from pacte.consent import population, snapshot, state
 from pacte.consent.facts import UNKNOWN, cited, facts_at, told_notices
+from pacte.consent.population import Asked
 from pacte.consent.sql import fetch
 from pacte.consent.tables import COLUMNS, FACETS
 from pacte.consent.vectors import FACTS
-from pacte.kernel.db import metadata, open_sqlite, write
+from pacte.kernel.db import metadata, open_database, write
 from pacte.kernel.errors import BadInput, Conflict
 from pacte.kernel.instant import Instant
 from pacte.lake.numbers import numbers, release
 from pacte.lake.segments import rewrite_without
 from pacte.lake.source import open_lake
+from pacte.policy.vocabulary import FACTS as FACT_TYPES
 from pacte.policy.vocabulary import STANDING_CHOICES
+from tests.conftest import DATABASES
 
 PEOPLE = ["1" * 32, "2" * 32, "3" * 32]
 NOTICES = ["a" * 64, "b" * 64]
@@ -153,10 +156,14 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lake")
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A record database with every table and no row; each example leaves it so."""
-    engine = open_sqlite(tmp_path_factory.mktemp("house") / "records.db")
+@pytest.fixture(scope="module", params=DATABASES)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A record database of each kind, with every table and no row; each example leaves it so."""
+    if request.param == "sqlite":
+        where = str(tmp_path_factory.mktemp("house") / "records.db")
+    else:
+        where = request.getfixturevalue("postgres").database()
+    engine = open_database(where)
     with write(engine) as conn:
         metadata.create_all(conn)
     yield engine
@@ -395,18 +402,38 @@ def test_a_population_is_read_as_its_members_are(
         for _ in range(4):
             asked, t, s = _question(chance), Instant(chance.choice(TIMES)), chance.randint(0, len(story))
             standing = chance.sample(STANDING_FACTS, chance.randint(0, 4))
-            name = population.view_sql(duck, conn, lake, *asked, t, s, standing)
             facts = {no: facts_at(conn, no, *asked, t, s, standing) for no in numbers(conn, PEOPLE).values()}
-            columns = [fact.replace(".", "_") for fact in UNKNOWN]
-            rows = duck.execute(f"SELECT no, {', '.join(columns)} FROM {name} ORDER BY no").fetchall()
-            expected = [(no, *one.values()) for no, one in sorted(facts.items()) if one["person.known"]]
-            assert rows == expected
-            told = {(no, notice) for no in facts for notice in told_notices(conn, no, t, s)}
-            digests = chance.choice([None, NOTICES[:1], []])
-            view = population.told_view(duck, conn, lake, t, s, digests)
-            found = duck.execute(f"SELECT no, notice FROM {view}").fetchall()
-            assert sorted(found) == sorted(one for one in told if digests is None or one[1] in digests)
+            assert _everybody(duck, conn, lake, asked, t, s, standing) == {
+                no: one for no, one in facts.items() if one["person.known"]
+            }
+            told = {no: told_notices(conn, no, t, s) for no in facts}
+            digests = {notice: place for place, notice in enumerate(chance.choice([NOTICES, NOTICES[:1], []]))}
+            question = Asked(*asked, t, s, frozenset({"told.requested"}), notices=digests)
+            people = population.read(duck, conn, lake, question)
+            for no, at in zip(people.numbers.tolist(), people.classes.tolist(), strict=True):
+                bits = int(people.facts["told"][at] or 0) if digests else 0
+                assert {notice for notice, place in digests.items() if bits >> place & 1} == told[no] & digests.keys()
+            assert people.sizes.sum() == len(people.numbers)
         assert state.equal(conn, story, _open) == []
+
+
+def _everybody(
+    duck: duckdb.DuckDBPyConnection,
+    conn: Connection,
+    lake: Path,
+    asked: tuple[str, str, str],
+    t: Instant,
+    s: int,
+    standing: Collection[str],
+) -> dict[int, dict[str, Any]]:
+    """The facts of everybody known, by number; rules that turn at every instant tell every instant apart."""
+    unread = {fact for fact in UNKNOWN if fact.partition(".")[0] in STANDING_CHOICES}
+    reads = frozenset(UNKNOWN.keys() - unread)
+    marks = {fact: tuple(range(-1, 62)) for fact in UNKNOWN if FACT_TYPES[fact] is int}
+    found = population.read(duck, conn, lake, Asked(*asked, t, s, reads, marks, tuple(standing)))
+    classes = [{name: column[at] for name, column in found.facts.items()} for at in range(len(found.sizes))]
+    facts = [dict(UNKNOWN) | one for one in classes]
+    return {no: facts[at] for no, at in zip(found.numbers.tolist(), found.classes.tolist(), strict=True)}
 
 
 def _said(act: str, effective: int | None, **more: Any) -> Entry:
@@ -471,8 +498,7 @@ def test_a_person_is_forgotten_as_if_never_recorded(
         for rewritten in (False, True):
             if rewritten:
                 rewrite_without(conn, lake, list(gone.values()), "evidence", derived=True)
-            name = population.view_sql(duck, conn, lake, "news", "", "", Instant(9), len(story))
-            nos = {row[0] for row in duck.execute(f"SELECT no FROM {name}").fetchall()}
+            nos = set(_everybody(duck, conn, lake, ("news", "", ""), Instant(9), len(story), ()))
             assert nos == set(numbers(conn, PEOPLE).values()) - set(gone.values())
         release(conn, list(gone.values()))
         assert state.equal(conn, story, _open) == [], "who has no number is in no table, even before redaction"
@@ -506,11 +532,9 @@ def read(engine: Engine, duck: duckdb.DuckDBPyConnection, lake: Path) -> Callabl
     """The facts of the first person for `news`, which both readers must give alike."""
 
     def both(conn: Connection, t: int, s: int, *standing: str) -> dict[str, Any]:
-        asked = ("news", "", "", Instant(t), s, standing)
-        facts = facts_at(conn, numbers(conn, PEOPLE)[PEOPLE[0]], *asked)
-        columns = ", ".join(fact.replace(".", "_") for fact in UNKNOWN)
-        view = population.view_sql(duck, conn, lake, *asked)
-        assert duck.execute(f"SELECT {columns} FROM {view}").fetchall() == [tuple(facts.values())]
+        asked, no = ("news", "", ""), numbers(conn, PEOPLE)[PEOPLE[0]]
+        facts = facts_at(conn, no, *asked, Instant(t), s, standing)
+        assert _everybody(duck, conn, lake, asked, Instant(t), s, standing) == {no: facts}
         return dict(facts)
 
     return both

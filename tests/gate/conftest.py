@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,6 +12,7 @@ from pacte.app.house import POLICY
 from pacte.app.publish import publish
 from pacte.app.stop import stop
 from pacte.app.uses import Use, declare
+from pacte.consent import snapshot
 from pacte.gate import one
 from pacte.gate.replay import question_of
 from pacte.gate.values import Decision
@@ -101,10 +103,10 @@ def _use(past: Past, rng: random.Random) -> None:
 
 
 @pytest.fixture(scope="session")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+def past(tmp_path_factory: pytest.TempPathFactory, records: Callable[[], str]) -> Past:
     """60 people, 300 statements, a dozen uses, three policies, a stop and its end, restrictions."""
     rng = random.Random(7)
-    home = world(tmp_path_factory.mktemp("gate") / "house")
+    home = world(tmp_path_factory.mktemp("gate") / "house", database=records())
     home.clock.forward(400)
     past = Past(home)
     for _ in range(60):
@@ -115,6 +117,9 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
         _say(home, rng)
         if step % 23 == 0:
             _use(past, rng)
+        if step == 150:  # from here on: a columnar copy, and what is said after it
+            with home.house.writing() as conn:
+                snapshot.write(conn, home.house.lake)
         if step == 120:
             stop(home.house, "newsletter", "test")
         if step == 140:

@@ -16,7 +16,7 @@ from pacte.intake.load import LoadReport, Stores, load_file
 from pacte.intake.mapping import load_mapping
 from pacte.kernel import db
 from pacte.kernel.instant import Instant, parse_instant
-from pacte.keys.service import FileKeyService
+from pacte.keys.keyfile import FileKeyService
 from pacte.keys.store import KeyStore, open_keystore
 from pacte.lake import segments
 from pacte.ledger import log
@@ -70,14 +70,14 @@ class House:
         self.keys.close()
 
 
-def build(path: Path, policy: Path, mapping: Path) -> House:
-    """Found a house."""
+def build(path: Path, policy: Path, mapping: Path, database: str = "") -> House:
+    """Found a house; its records are in SQLite, or in the PostgreSQL database at this address."""
     (path / "lake").mkdir(parents=True)
     (path / "quarantine").mkdir(mode=0o700)
     service = FileKeyService.create(path / "kek.json", NOW)
     keys = open_keystore(path / "keys", service, create=True)
     signer = NoteSigner(keys.house_key("log-signing"), "test.example/house")
-    engine = db.open_sqlite(path / "records.db")
+    engine = db.open_database(database or path / "records.db")
     with db.write(engine) as conn:
         db.metadata.create_all(conn)
         log.create(conn, signer, house="test", now=NOW, role="controller")
@@ -107,12 +107,20 @@ def mapping_file() -> Path:
 
 
 @pytest.fixture
-def found(tmp_path: Path, policy_file: Path, mapping_file: Path) -> Iterator[Callable[..., House]]:
+def where() -> Callable[[], str]:
+    """Where a house has its records; a module whose tests run on both databases puts `records` in its place."""
+    return lambda: ""
+
+
+@pytest.fixture
+def found(
+    tmp_path: Path, policy_file: Path, mapping_file: Path, where: Callable[[], str]
+) -> Iterator[Callable[..., House]]:
     """Found houses; they are closed at the end."""
     houses: list[House] = []
 
     def make(name: str = "house", mapping: Path = mapping_file, policy: Path = policy_file) -> House:
-        houses.append(build(tmp_path / name, policy, mapping))
+        houses.append(build(tmp_path / name, policy, mapping, where()))
         return houses[-1]
 
     yield make

@@ -35,6 +35,12 @@ CHOICE_HEAD = (
 )
 
 
+@pytest.fixture
+def where(records: Callable[[], str]) -> Callable[[], str]:
+    """Every test of this file runs on both databases."""
+    return records
+
+
 def customers(path: Path, *rows: dict[str, str]) -> Path:
     """A customer file with these rows over sound defaults."""
     default = dict.fromkeys(HEAD.strip().split(","), "")

@@ -15,8 +15,8 @@ from pacte.kernel.canonical import canonical
 from pacte.kernel.errors import BadInput, Unsafe
 from pacte.kernel.ids import SubjectId, new_subject_id
 from pacte.keys.blind import blind
-from pacte.keys.pseudonym import pseudonym, pseudonyms, reverse, reversed_pseudonyms
-from pacte.keys.seal import place, seal, unseal
+from pacte.keys.pseudonym import pseudonym, pseudonyms, replace_by_pseudonyms, reverse, reversed_pseudonyms
+from pacte.keys.seal import place, seal, seal_many, unseal, unseal_many
 
 keys = st.binary(min_size=32, max_size=32)
 subjects = st.binary(min_size=16, max_size=16).map(lambda b: SubjectId(b.hex()))
@@ -73,6 +73,9 @@ def test_a_set_has_the_pseudonyms_of_its_members(key: bytes, people: list[Subjec
     assert [names[i : i + 16].hex() for i in range(0, len(names), 16)] == [pseudonym(key, p) for p in people]
     assert pseudonyms(key, np.frombuffer(side_by_side, np.uint8).reshape(-1, 16)) == names
     assert reversed_pseudonyms(key, names) == side_by_side
+    in_place = np.frombuffer(bytearray(side_by_side), np.uint8)
+    replace_by_pseudonyms(key, in_place)
+    assert in_place.tobytes() == names
     assert all(reverse(key, pseudonym(key, person)) == person for person in people)
 
 
@@ -106,3 +109,18 @@ def test_a_blind_value_is_a_truncated_hmac(key: bytes, field: str, value: str) -
     """HMAC-SHA256 over field, zero byte and value, first 16 bytes."""
     whole = hmac.new(key, field.encode() + b"\x00" + value.encode(), hashlib.sha256).digest()
     assert blind(key, field, value) == whole[:16]
+
+
+@given(contents=st.lists(st.binary(max_size=40), max_size=5))
+def test_many_are_sealed_as_each_would_be(contents: list[bytes]) -> None:
+    """Each of many opens alone under its own key and place, none has another's nonce, and one altered byte is found."""
+    keys = [os.urandom(32) for _ in contents]
+    places = [place(new_subject_id(), "contact", 1) for _ in contents]
+    many = seal_many(keys, contents, places)
+    assert [unseal(*one) for one in zip(keys, many, places, strict=True)] == contents
+    assert unseal_many(keys, many, places) == contents
+    assert len({one[:12] for one in many}) == len(many)
+    if many:
+        many[-1] = many[-1][:-1] + bytes([many[-1][-1] ^ 1])
+        with pytest.raises(Unsafe, match="does not open"):
+            unseal_many(keys, many, places)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pacte.kernel.errors import Conflict, Unsafe
 from pacte.kernel.instant import Instant
-from pacte.keys.service import FileKeyService, KeyService, PassphraseKeyService
+from pacte.keys.keyfile import FileKeyService, PassphraseKeyService
+from pacte.keys.service import KeyService
 
 T0 = Instant(1_700_000_000_000_000)
 CHEAP = 2**10

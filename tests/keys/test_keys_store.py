@@ -17,7 +17,7 @@ from pacte.kernel.errors import BadInput, Conflict, NotFound, Unsafe
 from pacte.kernel.ids import SubjectId, new_subject_id
 from pacte.kernel.instant import DAY, Instant
 from pacte.keys import store as store_room
-from pacte.keys.service import FileKeyService
+from pacte.keys.keyfile import FileKeyService
 from pacte.keys.shredding import Tombstone, intend
 from pacte.keys.store import KeyGone, KeyStore, open_keystore
 

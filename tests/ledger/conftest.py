@@ -1,14 +1,13 @@
-"""A fresh ledger in a real SQLite file."""
+"""A fresh ledger in a real database: a test that takes `engine` runs on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Engine
 
-from pacte.kernel.db import metadata, open_sqlite, write
+from pacte.kernel.db import metadata, write
 from pacte.kernel.instant import Instant
 from pacte.ledger import log, tables
 from pacte.ledger.note import NoteSigner
@@ -22,10 +21,9 @@ def signer() -> NoteSigner:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, signer: NoteSigner) -> Iterator[Engine]:
-    made = open_sqlite(tmp_path / "records.db")
+def engine(database: str, open_engine: Callable[[str], Engine], signer: NoteSigner) -> Engine:
+    made = open_engine(database)
     with write(made) as conn:
         metadata.create_all(conn, tables=OURS)
         log.create(conn, signer, house="test", now=Instant(1_000), role="controller")
-    yield made
-    made.dispose()
+    return made

@@ -102,6 +102,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "look": {"subject": "c" * 32, "purpose": "house:rights", "reason": "request"},
     "stop": {"scope": "*", "effective": 3, "reason": "incident"},
     "stop_lifted": {"scope": "newsletter", "effective": 3, "reason": "resolved"},
+    "keys": {"step": "rotated", "epoch": 2, "effective": 3},
     "erasure": {
         "subject": "c" * 32,
         "step": "done",

@@ -1,7 +1,8 @@
-"""The log in a real SQLite file: appending, reading, redacting, and what cannot be done to it."""
+"""The log in a real database: appending, reading, redacting, and what cannot be done to it."""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -11,11 +12,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
-from pacte.kernel.db import metadata, open_sqlite, read, write
+from pacte.kernel.db import is_postgres, metadata, open_sqlite, read, write
 from pacte.kernel.errors import BadInput, Conflict, NotFound, Unsafe
 from pacte.kernel.instant import Instant
+from pacte.ledger import check as checking
 from pacte.ledger import log, merkle, tables
 from pacte.ledger.check import check, examine
 from pacte.ledger.checkpoint import Checkpoint, open_checkpoint
@@ -181,39 +182,64 @@ def test_a_use_is_declared_once(engine: Engine, signer: NoteSigner) -> None:
         assert log.head(conn).size == 2
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DELETE FROM ledger_entry",
-        "DELETE FROM ledger_entry WHERE idx = 3",
-        "UPDATE ledger_entry SET body = x'7b7d' WHERE idx = 3",
+CHANGES = [
+    "DELETE FROM ledger_entry",
+    "DELETE FROM ledger_entry WHERE idx = 3",
+    "UPDATE ledger_entry SET body = {zeros} WHERE idx = 3",
+    "UPDATE ledger_entry SET idx = 999 WHERE idx = 3",
+    "UPDATE ledger_entry SET leaf = {zeros}, salt = NULL, body = NULL, subject = NULL WHERE idx = 3",
+    "UPDATE ledger_entry SET subject = NULL WHERE idx = 3",
+    "UPDATE ledger_entry SET body = NULL, salt = NULL WHERE idx = 3",
+    "UPDATE ledger_entry SET salt = NULL WHERE idx = 3",
+    "UPDATE ledger_entry SET salt = NULL, body = NULL, subject = NULL WHERE idx = 0",
+    "INSERT INTO ledger_entry VALUES (999, 'stop', NULL, NULL, {zeros}, NULL, NULL)",
+    "INSERT INTO ledger_entry VALUES (-1, 'stop', NULL, NULL, {zeros}, NULL, NULL)",
+    "INSERT INTO ledger_entry VALUES (302, 'stop', NULL, NULL, {zeros}, NULL, NULL)",
+    "INSERT INTO ledger_entry SELECT idx + 302, kind, subject, use, leaf, salt, body FROM ledger_entry WHERE idx < 3",
+    "DELETE FROM ledger_node",
+    "UPDATE ledger_node SET hash = {zeros}",
+    "DELETE FROM ledger_head",
+    "UPDATE ledger_head SET size = 1",
+    "UPDATE ledger_head SET root = {zeros}",
+    "UPDATE ledger_head SET size = size + 1, vkey = 'x'",
+]
+CHANGES_OF = {
+    "sqlite": [
         "UPDATE OR IGNORE ledger_entry SET body = x'7b7d' WHERE idx = 3",
         "UPDATE OR REPLACE ledger_entry SET idx = 4 WHERE idx = 3",
-        "UPDATE ledger_entry SET leaf = zeroblob(32), salt = NULL, body = NULL, subject = NULL WHERE idx = 3",
-        "UPDATE ledger_entry SET subject = NULL WHERE idx = 3",
-        "UPDATE ledger_entry SET body = NULL, salt = NULL WHERE idx = 3",
-        "UPDATE ledger_entry SET salt = NULL WHERE idx = 3",
-        "UPDATE ledger_entry SET salt = NULL, body = NULL, subject = NULL WHERE idx = 0",
         "INSERT OR REPLACE INTO ledger_entry VALUES (3, 'stop', NULL, NULL, zeroblob(32), NULL, NULL)",
         "REPLACE INTO ledger_entry VALUES (5, 'stop', NULL, NULL, zeroblob(32), NULL, NULL)",
-        "INSERT INTO ledger_entry VALUES (999, 'stop', NULL, NULL, zeroblob(32), NULL, NULL)",
-        "DELETE FROM ledger_node",
-        "UPDATE ledger_node SET hash = zeroblob(32)",
         "REPLACE INTO ledger_node SELECT level, idx, zeroblob(32) FROM ledger_node",
-        "DELETE FROM ledger_head",
-        "UPDATE ledger_head SET size = 1",
-        "UPDATE ledger_head SET root = zeroblob(32)",
-        "UPDATE ledger_head SET size = size + 1, vkey = 'x'",
         "REPLACE INTO ledger_head SELECT id, size + 1, root, frontier, time, checkpoint, vkey FROM ledger_head",
     ],
-)
-def test_the_database_refuses_to_change_history(engine: Engine, signer: NoteSigner, statement: str) -> None:
-    """No SQL changes or removes an entry, a node or the head, not even through SQLite's conflict clauses."""
+    "postgresql": [
+        "TRUNCATE ledger_entry",
+        "TRUNCATE ledger_node",
+        "TRUNCATE ledger_head",
+        "INSERT INTO ledger_entry VALUES (3, 'stop', NULL, NULL, {zeros}, NULL, NULL) "
+        "ON CONFLICT (idx) DO UPDATE SET leaf = EXCLUDED.leaf",
+        "MERGE INTO ledger_entry USING (VALUES (3)) AS one(idx) ON one.idx = ledger_entry.idx WHEN MATCHED THEN DELETE",
+    ],
+}
+ZEROS = {"sqlite": "zeroblob(32)", "postgresql": f"decode('{'00' * 32}', 'hex')"}
+
+
+def test_the_database_refuses_to_change_history(engine: Engine, signer: NoteSigner) -> None:
+    """No SQL changes or removes an entry, a node or the head, not even through the clauses that solve conflicts."""
     fill(engine, signer, 300)
-    with pytest.raises(DBAPIError, match=r"ledger|genesis"), write(engine) as conn:
-        conn.execute(text(statement))
+    dialect = engine.dialect.name
+    before = everything(engine)
+    for statement in [*CHANGES, *CHANGES_OF[dialect]]:
+        with pytest.raises(Unsafe, match="refused a statement"), write(engine) as conn:
+            conn.execute(text(statement.format(zeros=ZEROS[dialect])))
+        assert everything(engine) == before, statement
     with read(engine) as conn:
         assert check(conn, signer.vkey) == []
+
+
+def everything(engine: Engine) -> list[list[tuple[Any, ...]]]:
+    with read(engine) as conn:
+        return [[tuple(row) for row in conn.execute(table.select().order_by(*table.primary_key))] for table in OURS]
 
 
 def test_redaction(engine: Engine, signer: NoteSigner) -> None:
@@ -236,41 +262,98 @@ def test_redaction(engine: Engine, signer: NoteSigner) -> None:
     fill(engine, signer, 5)
 
 
-TAMPERING: list[tuple[str, str]] = [
-    ("UPDATE ledger_entry SET body = cast(replace(body, 'request', 'pretext') AS blob) WHERE idx = 9", "body_altered"),
-    ("UPDATE ledger_entry SET leaf = zeroblob(32) WHERE idx = 9", "body_altered"),
-    (
-        "UPDATE ledger_entry SET leaf = zeroblob(32), salt = NULL, body = NULL, subject = NULL WHERE idx = 9",
-        "node_differs",
-    ),
-    ("UPDATE ledger_entry SET subject = 'x' WHERE idx = 9", "columns_differ"),
-    ("UPDATE ledger_entry SET kind = 'told' WHERE idx = 9", "columns_differ"),
-    ("DELETE FROM ledger_entry WHERE idx = 9", "missing"),
-    ("DELETE FROM ledger_entry WHERE idx = 300", "head_size"),
-    ("DELETE FROM ledger_node", "node_differs"),
-    ("UPDATE ledger_node SET hash = zeroblob(32)", "node_differs"),
-    ("INSERT INTO ledger_node VALUES (8, 77, zeroblob(32))", "node_differs"),
-    ("UPDATE ledger_head SET root = zeroblob(32)", "head_root"),
-    ("UPDATE ledger_head SET frontier = zeroblob(32)", "head_root"),
-    ("UPDATE ledger_head SET time = 0", "head_time"),
-    ("UPDATE ledger_head SET vkey = 'x'", "key_differs"),
-    ("UPDATE ledger_head SET checkpoint = replace(checkpoint, '301', '302')", "signature"),
-    ("UPDATE ledger_entry SET subject = 'x', salt = NULL, body = NULL WHERE idx = 9", "redaction_partial"),
-]
+TAMPERING: dict[str, list[str]] = {
+    "body_altered": [
+        "UPDATE ledger_entry SET body = {pretext} WHERE idx = 9",
+        "UPDATE ledger_entry SET leaf = {zeros} WHERE idx = 9",
+    ],
+    "body_malformed": ["UPDATE ledger_entry SET body = {spaced}, leaf = {its_leaf} WHERE idx = 9"],
+    "node_differs": [
+        "UPDATE ledger_entry SET leaf = {zeros}, salt = NULL, body = NULL, subject = NULL WHERE idx = 9",
+        "DELETE FROM ledger_node",
+        "UPDATE ledger_node SET hash = {zeros}",
+        "INSERT INTO ledger_node VALUES (8, 77, {zeros})",
+        "UPDATE ledger_node SET idx = 1",
+    ],
+    "columns_differ": [
+        "UPDATE ledger_entry SET subject = 'x' WHERE idx = 9",
+        "UPDATE ledger_entry SET kind = 'told' WHERE idx = 9",
+    ],
+    "missing": ["DELETE FROM ledger_entry WHERE idx = 9"],
+    "head_size": ["DELETE FROM ledger_entry WHERE idx = 300"],
+    "head_root": ["UPDATE ledger_head SET root = {zeros}", "UPDATE ledger_head SET frontier = {zeros}"],
+    "head_time": ["UPDATE ledger_head SET time = 0"],
+    "key_differs": ["UPDATE ledger_head SET vkey = 'x'"],
+    "signature": ["UPDATE ledger_head SET checkpoint = replace(checkpoint, '301', '302')"],
+    "redaction_partial": ["UPDATE ledger_entry SET subject = 'x', salt = NULL, body = NULL WHERE idx = 9"],
+}
 
 
-@pytest.mark.parametrize(("statement", "code"), TAMPERING)
-def test_the_check_finds_tampering(engine: Engine, signer: NoteSigner, statement: str, code: str) -> None:
+@pytest.mark.parametrize("code", TAMPERING)
+def test_the_check_finds_tampering(engine: Engine, signer: NoteSigner, code: str) -> None:
     """Whoever drops the triggers and edits the tables is found, with a code and words in both languages."""
     fill(engine, signer, 300)
+    before = everything(engine)
+    for statement in TAMPERING[code]:
+        with pytest.raises(RuntimeError), write(engine) as conn:
+            drop_triggers(conn)
+            conn.execute(text(statement.format(**forged(conn))))
+            problems = check(conn, signer.vkey)
+            assert code in [problem.code for problem in problems], statement
+            assert "trigger_missing" in [problem.code for problem in problems]
+            assert all(problem.say("fr") != problem.say("en") for problem in problems)
+            raise RuntimeError  # as it was, for the next
+    assert everything(engine) == before
+
+
+def forged(conn: Connection) -> dict[str, str]:
+    body, salt = conn.execute(text("SELECT body, salt FROM ledger_entry WHERE idx = 9")).one()
+    spaced = body.replace(b":", b": ", 1)
+    values = {
+        "pretext": body.replace(b"request", b"pretext"),
+        "spaced": spaced,
+        "its_leaf": hashlib.sha256(salt + spaced).digest(),
+        "zeros": bytes(32),
+    }
+    form = "decode('{}', 'hex')" if is_postgres(conn) else "x'{}'"
+    return {name: form.format(value.hex()) for name, value in values.items()}
+
+
+def test_a_check_says_how_far_it_is(engine: Engine, signer: NoteSigner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check tells its progress while it walks, redacted entries and entries of all kinds among the others."""
+    monkeypatch.setattr(checking, "_CHUNK", 1_000)
+    for count in (2_500, 1, 700):
+        fill(engine, signer, count)
     with write(engine) as conn:
-        drop_triggers(conn)
+        log.append(conn, [use(f"{number:032x}") for number in range(40)], Instant(3_000), signer)
+        log.append(conn, [look("b" * 32)], Instant(2_500), signer)
+        log.redact(conn, [*range(1, 900, 7), 3_210])
+    told: list[tuple[int, int]] = []
+    with read(engine) as conn:
+        seen = examine(conn, signer.vkey, progress=lambda done, size: told.append((done, size)))
+    assert (seen.problems, seen.size, seen.redacted, seen.skewed) == ((), 3_243, 130, 1)
+    assert told[-1] == (3_243, 3_243)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert len(told) > 2
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE ledger_entry DISABLE TRIGGER ledger_entry_kept",
+        "CREATE OR REPLACE FUNCTION ledger_entry_redacted() RETURNS trigger LANGUAGE plpgsql "
+        "AS 'BEGIN RETURN NEW; END'",
+        "DROP TRIGGER ledger_entry_appended ON ledger_entry; CREATE TRIGGER ledger_entry_appended "
+        "AFTER INSERT ON ledger_entry FOR EACH ROW EXECUTE FUNCTION ledger_entry_kept()",
+    ],
+)
+def test_a_trigger_that_was_hollowed_out_is_noticed(engine: Engine, signer: NoteSigner, statement: str) -> None:
+    """A trigger of the right name that is disabled, or does something else, counts as missing."""
+    with write(engine) as conn:
         conn.execute(text(statement))
     with read(engine) as conn:
-        problems = check(conn, signer.vkey)
-    assert code in [problem.code for problem in problems]
-    assert "trigger_missing" in [problem.code for problem in problems]
-    assert all(problem.say("fr") != problem.say("en") for problem in problems)
+        assert [problem.code for problem in check(conn, signer.vkey)] == ["trigger_missing"]
 
 
 def test_the_check_knows_its_key_and_its_house(engine: Engine, signer: NoteSigner) -> None:
@@ -281,8 +364,11 @@ def test_the_check_knows_its_key_and_its_house(engine: Engine, signer: NoteSigne
 
 
 def drop_triggers(conn: Connection) -> None:
-    for name in [row.name for row in conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))]:
-        conn.execute(text(f"DROP TRIGGER {name}"))
+    names = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
+    if is_postgres(conn):
+        names = "SELECT tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
+    for name, table in conn.execute(text(names)).all():
+        conn.execute(text(f"DROP TRIGGER {name}" + (f" ON {table}" if is_postgres(conn) else "")))
 
 
 def timed(work: Callable[[], object]) -> float:

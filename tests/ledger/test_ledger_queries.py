@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from pacte.kernel.db import read, write
+from pacte.kernel.db import fetch, is_postgres, read, write
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
-from pacte.ledger import log, queries
+from pacte.ledger import log, queries, tables
 from pacte.ledger.note import NoteSigner
 
 BASE: dict[str, Any] = {"role": "controller", "by": "cli"}
@@ -65,3 +65,34 @@ def test_the_size_at_an_instant(engine: Engine, signer: NoteSigner) -> None:
         assert [queries.size_at(conn, Instant(t)) for t in (0, 1_000, 2_999, 3_000, 9_000)] == [0, 1, 3, 5, 7]
         log.redact(conn, [2])
         assert [queries.size_at(conn, Instant(t)) for t in (1_000, 2_999, 3_000)] == [1, 2, 5]
+
+
+def test_who_is_asked_for_is_found_by_an_index(engine: Engine, signer: NoteSigner) -> None:
+    """Entries about a person, of a rare kind, of a use are found without reading the log, in a long log too."""
+    everybody = [erasure(f"{number % 16:x}", "restricted") for number in range(2_000)]
+    with write(engine) as conn:
+        log.append(conn, everybody, Instant(2_000), signer)
+        explain = "EXPLAIN " if is_postgres(conn) else "EXPLAIN QUERY PLAN "
+        kind = f"SELECT idx, body FROM ledger_entry WHERE kind = ? AND {tables.RARE}"
+        questions = {"about": (tables.ABOUT, (0, "a" * 32)), "rare": (kind, ("stop",))}
+        for index, (sql, values) in questions.items():
+            plan = "\n".join(str(row[-1]) for row in fetch(conn, explain + sql, values))
+            assert f"ledger_entry_{index}" in plan, plan
+        assert len(queries.about(conn, SubjectId("a" * 32))) == 125
+        assert queries.person_since(conn, SubjectId("a" * 32), 1_990)
+        assert not queries.person_since(conn, SubjectId("a" * 32), 2_001)
+
+
+def test_people_are_found_across_the_stretches_of_the_index(engine: Engine, signer: NoteSigner) -> None:
+    """Somebody recorded in several stretches is found in all of them, in order, and from any index on."""
+    stretch = 2**tables.STRETCH
+    told = [{"kind": "told", **BASE, "subject": "b" * 32, "notice": "c" * 64, "effective": 1, "how": "mail"}]
+    filler = [{**told[0], "subject": f"{number:032x}"} for number in range(stretch - 1)]
+    with write(engine) as conn:
+        for _ in range(2):
+            log.append(conn, told + filler, Instant(2_000), signer)
+        log.append(conn, told, Instant(2_000), signer)
+        assert [index for index, _ in queries.about(conn, SubjectId("b" * 32))] == [1, stretch + 1, 2 * stretch + 1]
+        assert [index for index, _ in log.of_subject(conn, "b" * 32, stop=stretch + 2)] == [1, stretch + 1]
+        found = [queries.person_since(conn, SubjectId("b" * 32), index) for index in (0, stretch + 2, 2 * stretch + 2)]
+        assert found == [True, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pacte.policy.compile import compile_policy
 from pacte.policy.conditions import Compare, Every, from_json, to_json
 from pacte.policy.document import load_policy, load_policy_text
 from pacte.policy.rules import Facts, decide, holds
-from pacte.policy.table import PurposeRules, RuleTable
+from pacte.policy.table import RuleTable
 from pacte.policy.vocabulary import BASES, FACTS, REASONS, RuleError
 
 TEMPLATES = Path(__file__).parents[2] / "src" / "pacte" / "policy" / "templates" / "shop"
@@ -240,7 +241,7 @@ def test_a_stop_halts_what_can_wait() -> None:
 def test_an_unknown_purpose_or_one_without_rules_is_denied() -> None:
     """No rule means no."""
     assert decide(None, WILLING, T).reason == "unknown_purpose"
-    bare = PurposeRules(**{name: getattr(NEWSLETTER, name) for name in NEWSLETTER.__slots__} | {"requirements": ()})
+    bare = replace(NEWSLETTER, requirements=())
     assert decide(bare, WILLING, T).reason == "unknown_purpose"
 
 

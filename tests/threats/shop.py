@@ -134,9 +134,11 @@ def shop_files(folder: Path, people: Iterable[int] = range(1, 41)) -> Files:
     )
 
 
-def empty_house(path: Path, clock: Callable[[], Instant] | None = None, passphrase: str | None = None) -> House:
+def empty_house(
+    path: Path, clock: Callable[[], Instant] | None = None, passphrase: str | None = None, database: str = ""
+) -> House:
     """A house under the shop's policy, with nobody in it."""
-    house = create(path, clock=TestClock(TODAY) if clock is None else clock, passphrase=passphrase)
+    house = create(path, clock=TestClock(TODAY) if clock is None else clock, passphrase=passphrase, database=database)
     write_template(path)
     publish(house, "owner")
     return house

@@ -6,6 +6,7 @@ import copy
 import pickle
 import shutil
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +20,13 @@ from pacte.app.house import POLICY, House, create, open_house
 from pacte.app.publish import publish
 from pacte.app.stop import stop
 from pacte.app.uses import Use
+from pacte.gate import rules as stored
 from pacte.gate.permit import LIFETIME, PermitSet
 from pacte.gate.values import Decision
 from pacte.kernel.errors import Denied, NotFound, Unsafe
 from pacte.ledger import log
 from pacte.policy import rules, sql
+from pacte.policy.compiled import Reader
 from pacte.testing.world import TestClock, world
 from tests.threats.shop import TODAY, empty_house, pacte_here, shop_files
 
@@ -216,6 +219,8 @@ def _raise(*_: object) -> Any:
 
 def test_an_error_inside_a_rule_denies_one_person(shop: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a rule raises while one person is decided, the answer is no, with that as the reason and no value."""
+    monkeypatch.setattr(stored, "_read", OrderedDict())  # of no table a function is kept that was made before
+    monkeypatch.setattr(Reader, "_function", _raise)
     monkeypatch.setattr(rules, "holds", _raise)
     before = size(shop)
     decision = ask.may(shop, "key:C00001", "newsletter", channel="email")

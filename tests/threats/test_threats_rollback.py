@@ -41,7 +41,8 @@ def test_records_put_back_from_before_an_erasure(home: Path, tmp_path: Path) -> 
     said = refusal(home)
     assert said.startswith("the ledger is not the one this house anchored last (")
     assert said.endswith(
-        "it was restored or rewritten, and the people erased since are unknown to it; nothing is served"
+        "it was restored or rewritten, and the people erased since are unknown to it; nothing is served; "
+        "put back the newest copy, or run `pacte restore`"
     )
     for command in (("may", "key:C00003", "newsletter"), ("ledger", "log"), ("doctor",), ("audience", "newsletter")):
         answer = pacte_here(*command, house=home)
@@ -64,7 +65,7 @@ def test_records_and_anchors_put_back_together(home: Path, tmp_path: Path) -> No
     said = refusal(home)
     assert said == (
         "the records are older than the key store: it knows of people erased since; "
-        "put back the newest copy of `records.db` and `anchors.log`"
+        "put back the newest copy of `records.db` and `anchors.log`, or run `pacte restore`"
     )
     assert subject not in said
 
@@ -119,13 +120,19 @@ def test_an_anchor_of_another_history(home: Path) -> None:
     assert "restored or rewritten" in refusal(home)
 
 
-@pytest.mark.parametrize("content", [b"", b"no database at all " * 50])
-def test_records_that_are_none(home: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the record database is empty or holds no house; put back your newest copy of the records"),
+        (b"no database at all " * 50, "`records.db` is damaged or is not a house's; put back your newest copy of it"),
+    ],
+)
+def test_records_that_are_none(home: Path, content: bytes, said: str) -> None:
     """A records file that is empty or no database is named as what is wrong."""
     for leftover in home.glob("records.db-*"):
         leftover.unlink()
     (home / "records.db").write_bytes(content)
-    assert refusal(home) == "`records.db` is damaged or is not a house's; put back your newest copy of it"
+    assert refusal(home) == said
 
 
 def test_a_ledger_cut_and_signed_again_is_found(home: Path) -> None:

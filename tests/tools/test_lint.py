@@ -19,6 +19,7 @@ VALID = {
     "own table": ("src/pacte/ledger/x.py", "text('SELECT idx FROM ledger_entry')"),
     "table words in prose": ("src/pacte/app/x.py", "def _f():\n    '''Reads from ledger_entry.'''"),
     "a count's name": ("src/pacte/app/x.py", "counts['vault_rows'] = 1\nargs = ['gate_one']"),
+    "a step between two formats": ("src/pacte/app/migrations/versions/x.py", "text('DROP TABLE gate_stop')"),
     "tests tamper": ("tests/app/x.py", "text('DELETE FROM ledger_entry')"),
     "the clock at the front door": ("src/pacte/app/x.py", "from pacte.kernel.instant import now\nnow()"),
     "now as an argument": ("src/pacte/gate/x.py", "def _f(now):\n    return now"),

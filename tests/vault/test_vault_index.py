@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from pacte.kernel.db import open_sqlite, write
-from pacte.kernel.errors import BadInput, Conflict
+from pacte.kernel import db
+from pacte.kernel.db import write
+from pacte.kernel.errors import BadInput, Conflict, Unsafe
 from pacte.kernel.ids import SubjectId, new_subject_id
 from pacte.kernel.instant import DAY, Instant
-from pacte.keys.service import FileKeyService
+from pacte.keys.keyfile import FileKeyService
 from pacte.keys.store import KeyStore, open_keystore
-from pacte.vault import index, sealed, suppression, tables
+from pacte.vault import checked, index, sealed, suppression, tables
 from pacte.vault.index import normalise_email, normalise_key, normalise_phone
 
 T0 = Instant(1_700_000_000_000_000)
@@ -33,8 +35,8 @@ def keys(tmp_path: Path) -> KeyStore:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    engine = open_sqlite(tmp_path / "records.db")
+def engine(database: str, open_engine: Callable[[str], Engine]) -> Engine:
+    engine = open_engine(database)
     with write(engine) as connection:
         tables.metadata.create_all(connection, tables=[tables.SEALED, tables.INDEX, tables.SUPPRESSED])
     return engine
@@ -234,3 +236,50 @@ def test_a_reason_is_a_code(keys: KeyStore, engine: Engine) -> None:
     with write(engine) as connection, pytest.raises(BadInput) as caught:
         suppression.add(connection, keys, [("email", ADA)], "Mrs Canary asked by phone", T1)
     assert "Canary" not in str(caught.value)
+
+
+TAMPERING = {
+    "an address leads to another person": "UPDATE vault_index SET subject = :other",
+    "an address is taken over": "UPDATE vault_index SET blind = :blind",
+    "another way of normalising": "UPDATE vault_index SET norm_version = 2",
+    "no check value": "UPDATE vault_index SET checked = NULL",
+    "a suppression ends early": "UPDATE vault_suppressed SET until = 0",
+    "a suppression gets another reason": "UPDATE vault_suppressed SET reason = 'canary'",
+    "a suppression without check value": "UPDATE vault_suppressed SET checked = NULL",
+}
+
+
+@pytest.mark.parametrize("how", TAMPERING)
+def test_rows_changed_behind_the_back_are_found(keys: KeyStore, engine: Engine, how: str) -> None:
+    """Whoever can write to the database and has no keys cannot make an address lead elsewhere or end a suppression."""
+    ada, grace = person(), person()
+    with write(engine) as connection:
+        index.add(connection, keys, [(ada, "email", ADA)])
+        suppression.add(connection, keys, [("email", ADA)], "objected", T1)
+        assert checked.altered(connection, keys) == {"vault_index": 0, "vault_suppressed": 0}
+        hers = index.blinds(keys, [("email", "grace@example.com")])[0]
+        statement = TAMPERING[how]
+        values = {"other": grace, "blind": hers}
+        db.run(connection, statement, {name: value for name, value in values.items() if f":{name}" in statement})
+        table = statement.split()[1]
+        assert checked.altered(connection, keys)[table] == 1
+        with pytest.raises(Unsafe, match=f"1 rows of `{table}` were changed") as caught:
+            if table == "vault_index":
+                index.find_many(connection, keys, "email", [ADA, "grace@example.com"])
+            else:
+                suppression.suppressed(connection, keys, "email", [ADA], T0)
+        assert grace not in str(caught.value)
+
+
+def test_rows_from_before_get_their_check_values(keys: KeyStore, engine: Engine) -> None:
+    """A migration gives rows of an older format their check values once; afterwards they answer."""
+    ada = person()
+    with write(engine) as connection:
+        index.add(connection, keys, [(ada, "email", ADA), (ada, "key:crm", "C1")])
+        suppression.add(connection, keys, [("email", ADA)], "objected", T1)
+        for table in ("vault_index", "vault_suppressed"):
+            db.run(connection, f"UPDATE {table} SET checked = NULL")
+        assert checked.check_old_rows(connection, keys) == 3
+        assert checked.check_old_rows(connection, keys) == 0
+        assert index.find(connection, keys, "email", ADA) == ada
+        assert suppression.suppressed(connection, keys, "email", [ADA], T0) == {ADA}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from pacte.kernel.db import open_sqlite, read, truncate_wal, write
+from pacte.kernel.canonical import Json, canonical
+from pacte.kernel.db import is_postgres, open_sqlite, read, run, truncate_wal, write
 from pacte.kernel.errors import BadInput, Denied, NotFound, Unsafe
 from pacte.kernel.ids import SubjectId, new_subject_id
 from pacte.kernel.instant import DAY, Instant
 from pacte.kernel.redacted import Redacted
-from pacte.keys.service import FileKeyService
+from pacte.keys.keyfile import FileKeyService
 from pacte.keys.store import KeyGone, KeyStore, open_keystore
 from pacte.vault import index, sealed, suppression, tables
 
@@ -49,6 +50,14 @@ class PermitFor:
             raise Denied("permit_expired", "this permit has expired")
 
 
+@dataclass(frozen=True)
+class PermitForAll(PermitFor):
+    """A permit for everybody."""
+
+    def covers(self, subject: SubjectId) -> bool:
+        return len(subject) == len(self.subject)
+
+
 @pytest.fixture
 def keys(tmp_path: Path) -> KeyStore:
     folder = tmp_path / "keys"
@@ -57,11 +66,25 @@ def keys(tmp_path: Path) -> KeyStore:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    engine = open_sqlite(tmp_path / "records.db")
+def engine(database: str, open_engine: Callable[[str], Engine]) -> Engine:
+    return vault_in(open_engine(database))
+
+
+def vault_in(engine: Engine) -> Engine:
     with write(engine) as connection:
         tables.metadata.create_all(connection, tables=[tables.SEALED, tables.INDEX, tables.SUPPRESSED])
     return engine
+
+
+def stored(engine: Engine, folder: Path) -> bytes:
+    """All that lies in the files of the folder and, on PostgreSQL, in the vault's tables."""
+    disk = files_of(folder)
+    if is_postgres(engine):
+        with read(engine) as connection, connection.connection.driver_connection.cursor() as cursor:
+            for table in (tables.SEALED, tables.INDEX, tables.SUPPRESSED):
+                with cursor.copy(f"COPY {table.name} TO STDOUT BINARY") as copy:
+                    disk += b"".join(bytes(part) for part in copy)
+    return disk
 
 
 def people(keys: KeyStore, count: int) -> list[SubjectId]:
@@ -113,6 +136,58 @@ def test_what_is_put_is_got(
             assert revealed(sealed.get(connection, keys, PermitFor(subject), subject, ["contact"], T0)) == fields
         assert revealed(sealed.get(connection, keys, PermitFor(ids[0]), ids[0], ["contact"], T0)) == more
         assert sealed.held(connection, ids[0]) == {"contact": 1}
+
+
+mixed = st.dictionaries(
+    st.sampled_from([*sorted(FIELDS), "%s", "é", 'quote"d']),
+    st.one_of(st.text(max_size=20), st.integers(-(2**60), 2**60), st.booleans(), st.just("\ud83d")),
+    max_size=4,
+)
+
+
+@given(fields=mixed)
+def test_what_is_sealed_is_canonical(fields: dict[str, Json]) -> None:
+    """The quick way of writing a group gives the bytes of canonical JSON, or the same refusal."""
+    try:
+        expected = canonical(dict(fields))
+    except BadInput:
+        with pytest.raises(BadInput):
+            sealed._content(fields)
+    else:
+        assert sealed._content(fields) == expected
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=st.lists(values, min_size=1, max_size=4))
+def test_many_are_opened_as_each_would_be(keys: KeyStore, engine: Engine, contents: list[dict[str, str]]) -> None:
+    """Keys that were just drawn seal without being looked up; opening many gives what opening each gives."""
+    ids = [new_subject_id() for _ in contents]
+    drawn = keys.create_subject_keys(ids)
+    groups = [("contact", fields) for fields in contents] + [("civil", {"customers.first_name": "Ada"})]
+    rows = [(i, group, fields, "crm", T0, None) for i, (group, fields) in zip([*ids, ids[0]], groups, strict=True)]
+    with write(engine) as connection:
+        sealed.put(connection, keys, rows, drawn.data)
+        everybody = PermitForAll(ids[0])
+        found = sealed.get_many(connection, keys, everybody, ids, ["contact", "civil"], T0)
+        for subject in ids:
+            one = revealed(sealed.get(connection, keys, everybody, subject, ["civil", "contact"], T0))
+            assert found[subject].reveal() == one
+        some = sealed.get_many(connection, keys, everybody, ids, ["civil"], T0, ["customers.first_name"])
+        assert {subject: cover.reveal() for subject, cover in some.items()} == {ids[0]: {"customers.first_name": "Ada"}}
+        keys.shred(ids[0], "data", T0)
+        assert set(sealed.get_many(connection, keys, everybody, ids, ["contact"], T0)) == set(ids[1:])
+        with pytest.raises(Denied):
+            sealed.get_many(connection, keys, PermitFor(ids[0]), [new_subject_id()], ["contact"], T0)
+
+
+def test_drawn_keys_are_those_of_new_people_only(keys: KeyStore) -> None:
+    """Somebody who had keys keeps them, and is not among those whose keys were drawn."""
+    old, new = people(keys, 1)[0], new_subject_id()
+    before = keys.data_key(old)
+    drawn = keys.create_subject_keys([old, new])
+    assert drawn.data == {new: keys.data_key(new)}
+    assert drawn.evidence == {new: keys.evidence_key(new)}
+    assert keys.data_key(old) == before
 
 
 def test_only_asked_groups_and_fields_come_out(keys: KeyStore, engine: Engine) -> None:
@@ -181,14 +256,14 @@ def test_a_value_that_cannot_be_recorded_is_refused_without_being_said(keys: Key
         assert "3.14" not in str(caught.value)
 
 
-def test_a_row_moved_to_another_person_does_not_open(keys: KeyStore, engine: Engine, tmp_path: Path) -> None:
+def test_a_row_moved_to_another_person_does_not_open(keys: KeyStore, engine: Engine) -> None:
     """Ciphertext copied between people or groups by somebody with access to the database is refused."""
     ada, grace = people(keys, 2)
     with write(engine) as connection:
         sealed.put(connection, keys, [contact(ada), contact(grace), contact(ada, group="civil")])
-    with sqlite3.connect(tmp_path / "records.db") as raw:
+    with write(engine) as connection:
         stolen = "SELECT sealed FROM vault_sealed WHERE subject = ? AND grp = 'contact'"
-        raw.execute(f"UPDATE vault_sealed SET sealed = ({stolen})", (ada,))
+        run(connection, f"UPDATE vault_sealed SET sealed = ({stolen})", (ada,))
     with read(engine) as connection:
         for subject, group in ((grace, "contact"), (ada, "civil")):
             with pytest.raises(Unsafe, match="does not open"):
@@ -240,7 +315,7 @@ def test_no_planted_value_lies_in_any_file(keys: KeyStore, engine: Engine, tmp_p
         )
         suppression.add(connection, keys, [("email", planted[0]), ("phone", planted[1])], "objected", T1)
     for _ in range(2):
-        disk = files_of(tmp_path)
+        disk = stored(engine, tmp_path)
         assert not [value for value in planted if value.encode() in disk]
         with write(engine) as connection:
             suppression.remember(connection, keys, ada, "erased", T1)
@@ -249,8 +324,9 @@ def test_no_planted_value_lies_in_any_file(keys: KeyStore, engine: Engine, tmp_p
         keys.shred(ada, "data", T0)
 
 
-def test_erased_and_replaced_ciphertext_leaves_no_byte(keys: KeyStore, engine: Engine, tmp_path: Path) -> None:
-    """Through loads, updates of all sizes and erasures in random order, no ciphertext outlives its row in the file."""
+def test_erased_and_replaced_ciphertext_leaves_no_byte(keys: KeyStore, tmp_path: Path) -> None:
+    """Through loads, updates of all sizes and erasures in random order, no ciphertext outlives its row in SQLite."""
+    engine = vault_in(open_sqlite(tmp_path / "records.db"))
     chance = random.Random(7)
     alive: list[SubjectId] = []
     ever: dict[int, bytes] = {}

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from sqlalchemy import text
 
 from pacte import verifier
-from pacte.kernel.db import open_sqlite, write
-from pacte.ledger import log
+from pacte.kernel.db import metadata, open_sqlite, read, write
+from pacte.kernel.instant import Instant
+from pacte.ledger import log, tables
+from pacte.ledger.export import export
+from pacte.ledger.note import NoteSigner
 
 
 def test_an_export_verifies_and_says_so(story: Any) -> None:
@@ -87,6 +92,30 @@ def test_truncation_is_found_by_a_later_checkpoint(story: Any) -> None:
     report = verifier.verify_bytes(b"".join(cut), checkpoints=[story.checkpoints[9]])
     assert "cut off" in report.problems[0]
     assert not verifier.verify_bytes(b"".join(cut), anchors=story.anchors).ok
+
+
+def test_an_export_larger_than_the_memory(tmp_path: Path) -> None:
+    """An export is verified line by line: what it takes does not grow with it. A pipe works too."""
+    signer = NoteSigner(b"k" * 32, "pacte.example/house/large")
+    engine = open_sqlite(tmp_path / "records.db")
+    told = {"kind": "told", "role": "controller", "by": "cli", "notice": "c" * 64, "effective": 1, "how": "mail"}
+    with write(engine) as conn:
+        metadata.create_all(conn, tables=[tables.entry_table, tables.node_table, tables.head_table])
+        log.create(conn, signer, house="test", now=Instant(1), role="controller")
+        log.append(conn, [{**told, "subject": f"{number:032x}"} for number in range(8_000)], Instant(2), signer)
+    with read(engine) as conn, (tmp_path / "ledger.jsonl").open("wb") as out:
+        export(conn, out)
+    engine.dispose()
+    with (tmp_path / "ledger.jsonl").open("rb") as file:
+        tracemalloc.start()
+        report = verifier.verify_file(file)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert report.ok, report.problems
+    assert most < 600_000 < (tmp_path / "ledger.jsonl").stat().st_size / 3
+    with subprocess.Popen(["cat", tmp_path / "ledger.jsonl"], stdout=subprocess.PIPE) as cat:
+        assert cat.stdout is not None
+        assert verifier.verify_file(cast("BinaryIO", cat.stdout)) == report
 
 
 def checkpoint_line(note: str) -> bytes:

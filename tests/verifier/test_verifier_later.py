@@ -50,9 +50,9 @@ class Later:
 
     def record(self, monkeypatch: pytest.MonkeyPatch, *given: dict[str, Any]) -> None:
         """Append entries whatever they are."""
-        versions = [one.get("v", 1) for one in given]
-        monkeypatch.setattr(log, "validate", lambda _: None)
-        monkeypatch.setattr(log, "encode", lambda entry: entries.encode({**entry, "v": versions.pop(0)}))
+        monkeypatch.setattr(
+            log, "bodies", lambda batch, filled: [entries.encode({"v": 1, **filled, **one}) for one in batch]
+        )
         with write(self.engine) as conn:
             log.append(conn, [{"role": "controller", "by": "cli", **one} for one in given], Instant(2_000), self.signer)
         monkeypatch.undo()

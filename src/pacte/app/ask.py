@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
-from pacte.app.choose import subject_of
+from pacte.app.commits import First
+from pacte.app.committer import Change, Moment
 from pacte.app.house import House
+from pacte.app.people import only, subject_of
 from pacte.gate import one, use
 from pacte.gate import replay as replaying
 from pacte.gate.permit import Permit
@@ -25,8 +29,47 @@ def may(
     """Whether this person's fields may be used now. Answers, and releases nothing."""
     with house.reading() as conn:
         subject = subject_of(house, conn, person)
-        question = Question(purpose, house.present(conn), log.head(conn).size, fields, channel, recipient)
-        return one.may(conn, subject, question)
+        head = log.head(conn)
+        present = Instant(max(house.clock(), head.time))  # as `House.present` has it, from one look at the head
+        return one.may(conn, subject, Question(purpose, present, head.size, fields, channel, recipient))
+
+
+@dataclass(frozen=True, slots=True)
+class UseOfOne:
+    """The verb: one person's data are to be used for a purpose, if the gate permits it."""
+
+    person: str
+    purpose: str
+    fields: tuple[str, ...]
+    channel: str
+    recipient: str
+    by: str
+
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """Whom it is about."""
+        return (self.person,)
+
+    @property
+    def key(self) -> str:
+        """None: whoever asks again uses again, and each use is recorded."""
+        return ""
+
+    def change(self, moment: Moment) -> Change[Permit | Decision]:
+        """Decide; a permitted use is recorded and only then opens anything, a refusal is answered as it is."""
+        act = moment.act(self.by)
+        subject = only(self.person, moment.people(self.person))
+        if subject is None or not moment.known(subject):
+            raise NotFound("nobody with that identifier is known here; an erased person is found by their subject id")
+        question = Question(self.purpose, act.present, moment.head.size, self.fields, self.channel, self.recipient)
+        answer = use.intend_one(moment.conn, subject, question, act)
+        if isinstance(answer, Decision):
+            return Change(lambda _: answer)
+        return Change(lambda written: answer.recorded(written.first), [answer.entry])
+
+    def again(self, moment: Moment, first: First) -> Permit | Decision:
+        """Never asked for, without a key."""
+        raise NotImplementedError
 
 
 def permit(
@@ -40,12 +83,7 @@ def permit(
     by: str = "cli",
 ) -> Permit | Decision:
     """Ask, record the use, and only then hand out the permit for one person; a refusal gives the `Decision`."""
-    with house.writing() as conn:
-        act = house.act(conn, by)
-        subject = _known(house, conn, person)
-        question = Question(purpose, act.present, log.head(conn).size, fields, channel, recipient)
-        answer = use.permit_one(conn, subject, question, act)
-    return answer
+    return house.commit(UseOfOne(person, purpose, fields, channel, recipient, by))
 
 
 def explain(

@@ -1,22 +1,37 @@
-"""Record what people say: one commit holds the ledger entry and the state that follows from it."""
+"""Record what people say: one commit holds the ledger entry, the state that follows from it, and what must follow."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
-
+from pacte.app.commits import First
+from pacte.app.committer import Change, Moment
+from pacte.app.committer import Recorded as Written
 from pacte.app.house import House
+from pacte.app.people import only, people_of, subject_of
+from pacte.app.policies import published
 from pacte.consent import choices
-from pacte.gate import rules as stored
-from pacte.kernel.errors import Conflict, Denied, NotFound
-from pacte.kernel.ids import SubjectId, is_id, parse_subject_id
-from pacte.kernel.instant import Instant
-from pacte.ledger import log, queries
-from pacte.policy.compile import Compiled, compile_policy
-from pacte.policy.document import load_policy_text
-from pacte.vault import index as vault_index
+from pacte.kernel.errors import BadInput, Denied, NotFound
+from pacte.kernel.ids import SubjectId
+from pacte.kernel.instant import DAY, Instant
+from pacte.kernel.jobs import Job
+from pacte.ledger import log
+from pacte.policy.compile import Compiled
+from pacte.policy.model import PolicyFile
+
+__all__ = ["Choice", "Recorded", "choose", "people_of", "prepare", "published", "subject_of"]
+
+TELL = "tell_recipient"
+"""The kind of job that lets a recipient know."""
+TELLING = frozenset({"withdrawn", "objected", "restricted"})
+"""Acts of which everybody must be told who received the data. Source: GDPR Art. 7(3), 19, 21(3)."""
+TELL_WITHIN = 3 * DAY
+"""How long a recipient may stay untold before it counts as late, in microseconds: without undue delay, Art. 12(3)."""
+
+NOBODY = SubjectId("0" * 32)
+"""Stands for the person in an entry that is still everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,81 +49,76 @@ class Recorded:
     people: tuple[SubjectId, ...] = ()
 
 
-def subject_of(house: House, conn: Connection, person: str) -> SubjectId | None:
-    """The person behind an identifier: a subject id, or `key:…`, `email:…`, `phone:…`; `None` when unknown.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The verb: one person's choice, to be recorded; `details` are those of `consent.choices.build_choice`."""
 
-    An identifier without a prefix is an e-mail address when it holds `@`, a phone number when it begins with `+`, and
-    the company's own key otherwise. Raises `Conflict` for one that several people share.
-    """
-    people = people_of(house, conn, person)
-    if len(people) > 1:
-        kind, _ = _identifier(person)
-        raise Conflict(f"{len(people)} people share this `{kind}`; name the person by something they alone have")
-    return people[0] if people else None
+    person: str
+    purpose: str
+    act: str
+    by: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
 
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """Whom it is about."""
+        return (self.person,)
 
-def people_of(house: House, conn: Connection, person: str) -> list[SubjectId]:
-    """Everybody behind an identifier, as `subject_of` reads it: a household may share an address.
+    def change(self, moment: Moment) -> Change[Recorded]:
+        """The entries, one for each person concerned, and a job for each recipient who must be told."""
+        people = _concerned(moment, self.person, self.act)
+        entry, told = self._alike(moment)
+        entries = [{**entry, "subject": subject} for subject in people]
+        due, late = moment.present, Instant(moment.present + TELL_WITHIN)
+        asked = [
+            Job(TELL, due, subject, place, recipient, late)
+            for place, subject in enumerate(people)
+            for recipient in told
+        ]
+        return Change(lambda written: _recorded(written, people), entries, asked)
 
-    A company's own key is looked up as that of every dataset of people that the policy declares, or of the one that
-    `key:<dataset>:…` names.
-    """
-    if is_id(person):
-        return [parse_subject_id(person)]
-    kind, value = _identifier(person)
-    if kind == "email":
-        fields, normal = [kind], vault_index.normalise_email(value)
-    elif kind == "phone":
-        fields, normal = [kind], vault_index.normalise_phone(value, house.settings.region)
-    else:
-        keys = _keys_of_people(conn, house.present(conn))
-        dataset, _, rest = value.partition(":")
-        fields, value = ([keys[dataset]], rest) if rest and dataset in keys else (list(keys.values()), value)
-        normal = vault_index.normalise_key(value)
-    found = [vault_index.find_many(conn, house.keys, field, [normal]).get(normal, []) for field in fields]
-    return list(dict.fromkeys(subject for people in found for subject in people))
+    def _alike(self, moment: Moment) -> tuple[dict[str, Any], Sequence[str]]:
+        """The entry as it is for everybody who says the same now, and the recipients who must be told.
 
+        Of many choices in one commit most differ in nothing but the person; each kind is held against the policy once.
+        """
+        kind = (self.purpose, self.act, self.by, *self.details.items())
+        if kind not in moment.kept:
+            now = moment.present
+            details = {"effective": now, "grade": "none", "method": "staff"} | dict(self.details)
+            entry = prepare(moment.policy, NOBODY, self.purpose, self.act, by=self.by, now=now, **details)
+            moment.kept[kind] = entry, _told(moment.policy.document, entry)
+        found: tuple[dict[str, Any], Sequence[str]] = moment.kept[kind]
+        return found
 
-def _keys_of_people(conn: Connection, as_of: Instant) -> dict[str, str]:
-    """Dataset of people → the field of the index that holds its keys."""
-    policy = stored.present(conn, as_of)
-    datasets = stored.load(conn, policy.rules).datasets if policy else {}
-    return {
-        name: vault_index.key_field(name, str(dataset["person"]))
-        for name, dataset in datasets.items()
-        if isinstance(dataset, dict) and dataset["per"] == "person"
-    }
-
-
-def _identifier(person: str) -> tuple[str, str]:
-    kind, _, value = person.partition(":")
-    if kind in ("key", "email", "phone"):
-        return kind, value
-    return ("email" if "@" in person else "phone" if person.startswith("+") else "key"), person
-
-
-def published(conn: Connection, as_of: Instant) -> Compiled:
-    """The policy in force at `as_of`, from its stored text; raises `Denied` when there is none."""
-    row = stored.present(conn, as_of)
-    if row is None:
-        raise Denied("unknown_purpose", "no policy is in force; publish one with `pacte publish`")
-    return compile_policy(load_policy_text(stored.policy_text(conn, row.policy), "policy.yaml"))
+    def again(self, moment: Moment, first: First) -> Recorded:
+        """What was recorded under the same key before; raises `BadInput` where that was another choice."""
+        entries = [log.entry(moment.conn, index) for index in range(first.entry, first.size)]
+        for entry in entries:
+            if entry is not None and (entry["kind"], entry.get("purpose"), entry.get("act")) != (
+                "choice",
+                self.purpose,
+                self.act,
+            ):
+                raise BadInput("the key of this call was used for something else; draw a new key for each choice")
+        people = [SubjectId(str(entry["subject"])) for entry in entries if entry is not None]
+        if not people:
+            raise Denied("erased", "what was recorded under this key was erased since")
+        return _recorded(Written(first.entry, first.size, first.at), people)
 
 
-def choose(house: House, person: str, purpose: str, act: str, *, by: str = "cli", **details: Any) -> Recorded:
+def choose(
+    house: House, person: str, purpose: str, act: str, *, by: str = "cli", key: str = "", **details: Any
+) -> Recorded:
     """Record one choice of one person; `details` are those of `consent.choices.build_choice`.
 
-    A no that comes through an identifier which several people share is recorded for each of them; a yes is not: it
-    raises `Conflict`. Raises `NotFound` for an unknown person and `BadInput` for what the policy does not declare.
+    Returns when it is durable. With a `key` of the caller's, the same call again answers what the first one recorded,
+    for thirty days. A no that comes through an identifier which several people share is recorded for each of them; a
+    yes is not: it raises `Conflict`. Raises `NotFound` for an unknown person and `BadInput` for what the policy does
+    not declare.
     """
-    with house.writing() as conn:
-        now = house.present(conn)
-        details = {"effective": now, "grade": "none", "method": "staff"} | details
-        people = _concerned(house, conn, person, act)
-        compiled = published(conn, now)
-        entries = [prepare(compiled, subject, purpose, act, by=by, now=now, **details) for subject in people]
-        indices = house.record(conn, entries, house.clock())
-    return Recorded(indices[0], indices.stop, people[0], now, tuple(people))
+    return house.commit(Choice(person, purpose, act, by, details, key))
 
 
 def prepare(compiled: Compiled, subject: SubjectId, purpose: str, act: str, **details: Any) -> dict[str, Any]:
@@ -117,19 +127,31 @@ def prepare(compiled: Compiled, subject: SubjectId, purpose: str, act: str, **de
     return choices.build_choice(subject=subject, **fitting | compiled.document.controller.standing)
 
 
-def _concerned(house: House, conn: Connection, person: str, act: str) -> list[SubjectId]:
+def _recorded(written: Written, people: Sequence[SubjectId]) -> Recorded:
+    return Recorded(written.first, written.size, people[0], written.at, tuple(people))
+
+
+def _concerned(moment: Moment, person: str, act: str) -> list[SubjectId]:
     """Whom a choice is recorded for: the one person named, or everybody whom a no may come from."""
-    if act in choices.PROTECTIVE:
-        found = people_of(house, conn, person)
-    else:
-        only = subject_of(house, conn, person)
-        found = [] if only is None else [only]
-    known = [subject for subject in found if log.of_subject(conn, subject)]
+    found = moment.people(person)
+    if act not in choices.PROTECTIVE:
+        alone = only(person, found)
+        found = [] if alone is None else [alone]
+    known = [subject for subject in found if moment.known(subject)]
     if not known:
         raise NotFound("nobody with that identifier is known here; load them first")
-    here = [
-        subject for subject in known if not any(entry["kind"] == "erasure" for _, entry in queries.about(conn, subject))
-    ]
+    here = [subject for subject in known if not moment.erased(subject)]
     if not here:
         raise Denied("erased", "this person was erased; a new choice needs a new registration")
     return here
+
+
+def _told(policy: PolicyFile, entry: Mapping[str, Any]) -> Sequence[str]:
+    """The recipients who must be told: the one that the choice names, or all of the purposes that it is about."""
+    if entry["act"] not in TELLING:
+        return ()
+    if "recipient" in entry:
+        return (str(entry["recipient"]),)
+    purpose = policy.purposes.get(entry["purpose"])
+    concerned = policy.purposes.values() if purpose is None else [purpose]  # `*` and standing choices are about all
+    return list(dict.fromkeys(name for one in concerned for name in one.recipients))

@@ -5,19 +5,25 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import sleep
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pacte.app.house import ANCHORS, KEYS, RECORDS, House
+from pacte.app import server
+from pacte.app.house import MOVED, RECORDS, House
 from pacte.consent import snapshot, state
 from pacte.gate import rules as stored
 from pacte.gate import use
+from pacte.kernel import db
 from pacte.kernel.errors import PacteError
+from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
 from pacte.lake import segments
 from pacte.ledger import anchors, log, queries
+from pacte.ledger.anchoring import WITHIN
 from pacte.ledger.check import check as check_log
+from pacte.vault import checked
 from pacte.vault.evidence import opener
 
 
@@ -35,8 +41,7 @@ def examine(house: House) -> list[Finding]:
     found = [*_installation(house)]
     with house.reading() as conn:
         found += _records(conn, house.clock())
-        last = anchors.read(house.anchor_file).last
-        if last is None or last.size < log.head(conn).size:
+        if not _is_anchored(house, log.head(conn).size):
             found.append(Finding("error", "anchors_behind"))
         found += [Finding("error", "lake_damaged", problem) for problem in segments.check(conn, house.lake)]
     try:
@@ -45,6 +50,17 @@ def examine(house: House) -> list[Finding]:
     except PacteError as error:
         found.append(Finding("error", "policy_unreadable", str(error)))
     return found
+
+
+def _is_anchored(house: House, size: int) -> bool:
+    """Whether the anchor file knows this head; other processes that are at work have a second to write theirs."""
+    house.anchoring.flush()
+    for patience in (2 * WITHIN, 0):
+        last = anchors.read(house.anchor_file).last
+        if last is not None and last.size >= size:
+            return True
+        sleep(patience)
+    return False
 
 
 def check(house: House, lang: str = "en") -> list[str]:
@@ -56,13 +72,24 @@ def check(house: House, lang: str = "en") -> list[str]:
         anchored = anchors.read(house.anchor_file).anchors
         problems = [problem.say(lang) for problem in check_log(conn, house.vkey, anchored)]
         problems += segments.check(conn, house.lake)
-        problems += [_drift(d) for d in state.equal(conn, _all(conn), opener(house.keys))]
+        problems += [_drift(d) for d in state.equal(conn, _all(conn), opener(house.keys), _cut_short(house, conn))]
         problems += [f"`{name}` does not follow from the ledger" for name in stored.differences(conn, _all(conn))]
         problems += snapshot.differences(conn, house.lake)
         problems += _stored_policies(conn)
         recorded = log.of_kind(conn, "use")
         problems += [_altered(index) for index, entry in recorded if not use.is_as_recorded(conn, entry)]
+        problems += [_changed(table, rows) for table, rows in checked.altered(conn, house.keys).items() if rows]
     return problems
+
+
+def _cut_short(house: House, conn: Connection) -> list[SubjectId]:
+    """People whose evidence key is gone and whose rows are not yet: the end of their evidence was cut short.
+
+    Asking for the end of evidence again finishes it; until then nothing about them can be opened or used.
+    """
+    ending = [subject for subject, _ in queries.evidence_ends(conn)]
+    opened = house.keys.evidence_keys(ending)
+    return [subject for subject in ending if subject not in opened]
 
 
 def _stored_policies(conn: Connection) -> Iterator[str]:
@@ -80,6 +107,10 @@ def _altered(index: int) -> str:
     return f"the stored set of people of the use of entry {index} is not the one that was recorded"
 
 
+def _changed(table: str, rows: int) -> str:
+    return f"{rows} rows of `{table}` were changed behind the house's back"
+
+
 def _all(conn: Connection) -> Iterator[tuple[int, dict[str, Any]]]:
     return ((index, entry) for index, entry in log.entries(conn) if entry is not None)
 
@@ -93,11 +124,12 @@ def _drift(found: state.Difference) -> str:
 def _installation(house: House) -> Iterator[Finding]:
     if house.settings.keys.service == "file":
         yield Finding("warning", "keys_in_file")
-    for name in (RECORDS, KEYS, ANCHORS):
-        mode = stat.S_IMODE((house.path / name).stat().st_mode)
+    private = [house.key_folder, house.anchor_file]
+    for path in private if house.settings.records.database else [house.path / RECORDS, *private]:
+        mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            yield Finding("error", "permissions", f"{name} ({mode:o})")
-    if house.path.stat().st_dev == (house.path / KEYS).stat().st_dev:
+            yield Finding("error", "permissions", f"{path.name} ({mode:o})")
+    if house.path.stat().st_dev == house.key_folder.stat().st_dev:
         yield Finding("warning", "keys_beside_data")
     if house.path.stat().st_dev == house.anchor_file.stat().st_dev:
         yield Finding("warning", "anchors_beside_data")
@@ -105,13 +137,24 @@ def _installation(house: House) -> Iterator[Finding]:
         yield Finding("warning", "anchors_torn")
     if house.settings.origin.startswith("pacte.example/"):
         yield Finding("warning", "origin_example")
+    left = [name for name in (RECORDS, MOVED) if house.settings.records.database and (house.path / name).exists()]
+    if left:
+        yield Finding("warning", "records_left", f"`{left[0]}`")
     if house.keys.pending():
         yield Finding("error", "shredding_unfinished", str(len(house.keys.pending())))
 
 
-def _records(conn: Connection, now: Instant) -> Iterator[Finding]:
+def _durability(conn: Connection) -> Iterator[Finding]:
+    if db.is_postgres(conn):
+        lax = list(server.lax(conn))
+        yield Finding("error", "server_forgets", ", ".join(lax)) if lax else Finding("ok", "server_durable")
+        return
     synchronous = conn.execute(text("PRAGMA synchronous")).scalar()
-    yield Finding("ok" if synchronous == 2 else "error", "durability")
+    yield Finding("ok", "durability") if synchronous == 2 else Finding("error", "durability_lax")
+
+
+def _records(conn: Connection, now: Instant) -> Iterator[Finding]:
+    yield from _durability(conn)
     if stored.present(conn, Instant(max(now, log.head(conn).time))) is None:
         yield Finding("warning", "no_policy_in_force")
     begun = {e["subject"] for _, e in log.of_kind(conn, "erasure") if e["step"] == "restricted"}

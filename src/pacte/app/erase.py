@@ -18,7 +18,7 @@ from pacte.gate import rules as stored
 from pacte.gate import use
 from pacte.intake import load as intake
 from pacte.intake import quarantine
-from pacte.kernel import db
+from pacte.kernel import crash, db
 from pacte.kernel.canonical import Json, digest
 from pacte.kernel.errors import NotFound
 from pacte.kernel.ids import SubjectId
@@ -69,10 +69,8 @@ def erase(house: House, person: str, by: str = "cli") -> Certificate:
         document = published(conn, now).document
         done = _done(conn, subject)
         if done is None:
-            counts = _begin(house, conn, subject, now, by)
-            # In the same commit: from here on a load knows the person by this list only, and enters nothing.
-            suppression.remember(conn, house.keys, subject, "erased", document.suppression.keep.after(now))
-    certificate = _carry_out(house, subject, counts, document, now, by) if done is None else done
+            counts = restrict(house, conn, subject, now, by)
+    certificate = carry_out(house, subject, counts, document, now, by) if done is None else done
     if document.evidence.shred_with_data:
         end_evidence(house, now, by)
     return certificate
@@ -88,30 +86,47 @@ def end_evidence(house: House, now: Instant | None = None, by: str = "cli") -> l
     with house.reading() as conn:
         due = [subject for subject, until in queries.evidence_ends(conn) if until <= now]
     for subject in due:
-        house.keys.shred(subject, "evidence", now)
-        with house.writing() as conn:
-            _step(house, conn, subject, "evidence_ended", now, by)
-            number = numbers.numbers(conn, [subject]).get(subject)
-            if number is not None:
-                state.forget(conn, [number])
-                segments.rewrite_without(conn, house.lake, [number], "evidence", derived=True)
-                numbers.release(conn, [number])
-            bodies = [index for index, entry in log.of_subject(conn, subject) if entry and entry["kind"] != "erasure"]
-            log.redact(conn, bodies)
-        # Crash point `evidence-redacted`: files of the lake that the manifest no longer names may still lie there.
-        with db.write(house.engine) as conn:
-            segments.garbage(conn, house.lake)
-        db.truncate_wal(house.engine)
+        end_evidence_of(house, subject, now, by)
     with db.write(house.engine) as conn:
         suppression.purge(conn, now)
         use.end_sets(conn, now)
     return due
 
 
-def _carry_out(
+def end_evidence_of(house: House, subject: SubjectId, now: Instant, by: str) -> None:
+    """Shred one erased person's evidence and forget all that was derived from it. Idempotent up to one entry more."""
+    house.keys.shred(subject, "evidence", now)
+    with house.writing() as conn:
+        _step(house, conn, subject, "evidence_ended", now, by)
+        number = numbers.numbers(conn, [subject]).get(subject)
+        if number is not None:
+            state.forget(conn, [number])
+            segments.rewrite_without(conn, house.lake, [number], "evidence", derived=True)
+            numbers.release(conn, [number])
+        bodies = [index for index, entry in log.of_subject(conn, subject) if entry and entry["kind"] != "erasure"]
+        log.redact(conn, bodies)
+    # Crash point `evidence-redacted`: files of the lake that the manifest no longer names may still lie there.
+    crash.point("evidence-redacted")
+    with db.write(house.engine) as conn:
+        segments.garbage(conn, house.lake)
+    db.truncate_wal(house.engine)
+
+
+def restrict(house: House, conn: Connection, subject: SubjectId, now: Instant, by: str) -> dict[str, int]:
+    """Begin an erasure, in the caller's transaction: nothing is used from here on; answers what was held."""
+    counts = _begin(house, conn, subject, now, by)
+    # In the same commit: from here on a load knows the person by this list only, and enters nothing.
+    until = published(conn, now).document.suppression.keep.after(now)
+    suppression.remember(conn, house.keys, subject, "erased", until)
+    return counts
+
+
+def carry_out(
     house: House, subject: SubjectId, counts: dict[str, int], document: PolicyFile, now: Instant, by: str
 ) -> Certificate:
+    """Do what `restrict` began, up to the record of it. Every step may be repeated."""
     # Crash point `restricted`: the person is already out of every use; asking again goes on from here.
+    crash.point("restricted")
     until = document.suppression.keep.after(now)
     with house.writing() as conn:
         suppression.remember(conn, house.keys, subject, "erased", until)
@@ -121,12 +136,14 @@ def _carry_out(
         fingerprints = vault_index.blinds_of(conn, subject)
     # Crash point `rows-gone`: rows are gone and old segments unlisted; the data key stands until the next step, and the
     # index until the last, so that the person can still be named to finish the erasure.
+    crash.point("rows-gone")
     with db.write(house.engine) as conn:
         segments.garbage(conn, house.lake)
     quarantine.forget(house.path / QUARANTINE, fingerprints)
     db.truncate_wal(house.engine)
     house.keys.shred(subject, "data", now)
     # Crash point `shredded`: nothing can be read any more; what is missing is the record of it.
+    crash.point("shredded")
     return _conclude(house, subject, counts, document, now, until, by)
 
 

@@ -11,25 +11,28 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DatabaseError
 
+from pacte.app import formats, server
 from pacte.app import settings as configuration
-from pacte.app.trust import refuse_untrusted
+from pacte.app.committer import Committer, T, Verb
+from pacte.app.keyholder import key_folder, key_service
+from pacte.app.trust import noted, refuse_untrusted
 from pacte.consent import state
 from pacte.gate import rules as stored
 from pacte.gate.use import Act
-from pacte.kernel import db
+from pacte.kernel import crash, db
 from pacte.kernel.errors import BadInput, Conflict, NotFound, PacteError, Unsafe
 from pacte.kernel.instant import DAY, Instant
 from pacte.kernel.instant import now as system_clock
-from pacte.keys.service import FileKeyService, KeyService, PassphraseKeyService
 from pacte.keys.store import KeyStore, open_keystore
 from pacte.ledger import anchors, log
+from pacte.ledger.anchoring import Anchoring
 from pacte.ledger.note import NoteSigner, check_name
 from pacte.policy.compile import Compiled, compile_policy
 from pacte.policy.document import load_policy
@@ -40,10 +43,13 @@ if TYPE_CHECKING:
     from pacte.app.erase import Certificate
     from pacte.app.publish import Published
     from pacte.app.uses import Use
+    from pacte.gate.permit import Permit
     from pacte.gate.values import Decision
     from pacte.intake.load import LoadReport
 
-RECORDS, LAKE, KEYS, ANCHORS, QUARANTINE = "records.db", "lake", "keys", "anchors.log", "quarantine"
+RECORDS, LAKE, ANCHORS, QUARANTINE = "records.db", "lake", "anchors.log", "quarantine"
+MOVED = f"{RECORDS}.moved"
+"""The records as they were before they went to PostgreSQL."""
 POLICY, MAPPING = "policy.yaml", "mapping.yaml"
 
 BEHIND = DAY
@@ -63,11 +69,21 @@ class House:
     keys: KeyStore
     signer: NoteSigner
     clock: Callable[[], Instant] = system_clock
+    anchoring: Anchoring = field(init=False, repr=False, compare=False)
+    committer: Committer = field(default_factory=Committer, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "anchoring", Anchoring(self.anchor_file))
 
     @property
     def lake(self) -> Path:
         """The directory of the lake's segments."""
         return self.path / LAKE
+
+    @property
+    def key_folder(self) -> Path:
+        """The directory of the key store, which may lie on another disk."""
+        return key_folder(self.path, self.settings.keys)
 
     @property
     def anchor_file(self) -> Path:
@@ -87,16 +103,17 @@ class House:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction; when it commits, its checkpoint is also written to the anchor file.
+        """One transaction; when it commits, its checkpoint also goes to the anchor file, within a second.
 
-        Crash point `after-commit-before-anchor`: the anchor file is then one checkpoint behind, which is no rollback.
+        Crash point `after-commit-before-anchor`: the anchor file is then a second behind, which is no rollback.
         """
         with db.write(self.engine) as conn:
             before = log.head(conn).size
             yield conn
             after = log.head(conn)
+        crash.point("after-commit-before-anchor")
         if after.size != before:
-            _anchor(self.anchor_file, after)
+            self.anchoring.note(after)
 
     def present(self, conn: Connection) -> Instant:
         """The instant that decisions and choices are about: the clock, but never before the ledger's last entry.
@@ -111,7 +128,10 @@ class House:
         After a jump of the clock into the future and back, ages and ends would be counted from a day that has not
         come. Choices, stops and erasures go on; uses wait until the clock has caught up.
         """
-        clock, last = self.clock(), log.head(conn).time
+        return self.act_at(log.head(conn).time, self.clock(), by)
+
+    def act_at(self, last: Instant, clock: Instant, by: str) -> Act:
+        """`act` by a clock that was read already, beside a ledger whose last entry is of the instant `last`."""
         if last - clock > BEHIND:
             raise Unsafe(
                 f"the clock stands {(last - clock) // DAY} days before the ledger's last entry: it is wrong now, or "
@@ -121,10 +141,21 @@ class House:
 
     def record(self, conn: Connection, entries: Sequence[Mapping[str, Any]], now: Instant) -> range:
         """Append entries and derive from them all that follows; returns their ledger indices."""
+        return self.write_down(conn, entries, now).indices
+
+    def write_down(self, conn: Connection, entries: Sequence[Mapping[str, Any]], now: Instant) -> log.AppendResult:
+        """`record`, answering all that the ledger says of it."""
         result = log.append(conn, entries, now, self.signer)
         recorded = [{**entry, "v": 1, "at": result.at} for entry in entries]
         derive(conn, list(zip(result.indices, recorded, strict=True)), self.keys)
-        return result.indices
+        return result
+
+    def commit(self, verb: Verb[T]) -> T:
+        """Record a hot verb together with whatever else waits; returns its answer when that is durable.
+
+        See `app.committer`.
+        """
+        return self.committer.commit(self, verb)
 
     def policy(self) -> Compiled:
         """The policy file of this house, compiled; it binds nothing before it is published."""
@@ -154,6 +185,12 @@ class House:
 
         return may(self, person, purpose, **details)
 
+    def permit(self, person: str, purpose: str, **details: Any) -> Permit | Decision:
+        """Use one person's data: ask, record the use, then open; see `app.ask.permit` and `app.reading`."""
+        from pacte.app.ask import permit
+
+        return permit(self, person, purpose, **details)
+
     def declare(self, purpose: str, **details: Any) -> Use:
         """Declare a use and get what it permits; see `app.uses.declare`."""
         from pacte.app.uses import declare
@@ -173,9 +210,13 @@ class House:
         return check(self)
 
     def close(self) -> None:
-        """Let go of the files."""
-        self.engine.dispose()
-        self.keys.close()
+        """Record what waits, write the last anchor, let go of the files; raises `Unsafe` where it cannot be written."""
+        self.committer.close()
+        try:
+            self.anchoring.close()
+        finally:
+            self.engine.dispose()
+            self.keys.close()
 
     def __enter__(self) -> House:
         return self
@@ -207,30 +248,45 @@ def create(
     origin: str = "",
     clock: Callable[[], Instant] = system_clock,
     passphrase: str | None = None,
+    database: str = "",
+    keys_in: configuration.KeySettings | None = None,
 ) -> House:
     """Make an empty house in a new or empty directory; raises `BadInput` where a house stands already.
 
     `origin` names its log for ever (a domain of the company and a path); without one an example name is drawn.
+    `database` puts the records into an empty PostgreSQL database: `env:NAME`, `file:PATH`, or an address without a
+    password. `keys_in` says where its keys are; by default in a file beside the data.
     """
     if (path / RECORDS).exists():
         raise BadInput("a house stands here already; open it, or choose another directory")
     _refuse_lost_records(path / ANCHORS)
-    cut_short = (path / KEYS / "keys.db").exists()  # an earlier attempt that never came to its records
+    if database:
+        server.refuse_filled(configuration.address_of(database))
     identity = secrets.token_hex(8)
     origin = check_name(origin or f"pacte.example/house/{identity}")
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o700)
     for name in (LAKE, QUARANTINE):
         (path / name).mkdir(mode=0o700, exist_ok=True)
-    configuration.write_defaults(path, origin, lang)
-    if passphrase is not None:
-        _use_passphrase(path)
+    configuration.write_defaults(path, origin, lang, database)
+    if passphrase is not None and keys_in is None:
+        keys_in = configuration.KeySettings(service="passphrase", passphrase=configuration.USUAL_REFERENCE)
+    if keys_in is not None:
+        configuration.write_keys(path, keys_in)
     settings = configuration.load_settings(path)
-    service = _service(path, settings, passphrase, clock(), create=not cut_short)
-    keys = open_keystore(path / KEYS, service, create=not cut_short)
+    if database and settings.records.database != database:
+        raise BadInput(f"`{configuration.FILE}` stands here already and names another database; mend or remove it")
+    address = configuration.record_address(settings)
+    # An earlier attempt that never came to its records may have left keys: they are taken over.
+    service = key_service(path, settings.keys, passphrase, clock(), create=True)
+    keys = open_keystore(key_folder(path, settings.keys), service, create=True)
     signer = NoteSigner(keys.house_key("log-signing"), settings.origin)
-    _found(path, signer, identity, clock())
-    return House(path, settings, db.open_sqlite(path / RECORDS), keys, signer, clock)
+    if address:
+        engine = _found_elsewhere(path, address, signer, identity, clock())
+    else:
+        _found(path, signer, identity, clock())
+        engine = _open_records(path, settings)
+    return House(path, settings, engine, keys, signer, clock)
 
 
 def _refuse_lost_records(anchor_file: Path) -> None:
@@ -246,9 +302,8 @@ def _found(path: Path, signer: NoteSigner, identity: str, now: Instant) -> None:
     for part in path.glob(f"{RECORDS}.new*"):
         part.unlink()
     engine = db.open_sqlite(beside)
-    _know_every_table()
     with db.write(engine) as conn:
-        db.metadata.create_all(conn)
+        formats.upgrade(conn)
         log.create(conn, signer, house=identity, now=now)
         begun = log.head(conn)
     db.truncate_wal(engine)
@@ -256,7 +311,33 @@ def _found(path: Path, signer: NoteSigner, identity: str, now: Instant) -> None:
     (path / ANCHORS).unlink(missing_ok=True)  # at most the anchor of a founding that was cut short
     _anchor(path / ANCHORS, begun)
     # Crash point `anchored-not-founded`: no house stands yet; founding it again replaces the anchor.
+    crash.point("anchored-not-founded")
     beside.rename(path / RECORDS)
+
+
+def _found_elsewhere(path: Path, address: str, signer: NoteSigner, identity: str, now: Instant) -> Engine:
+    """Found the house in an empty PostgreSQL database: tables, first entry and all in one transaction."""
+    server.refuse_filled(address)
+    engine = server.connect(address)
+    try:
+        with db.write(engine) as conn:
+            formats.upgrade(conn)
+            log.create(conn, signer, house=identity, now=now)
+            (path / ANCHORS).unlink(missing_ok=True)  # at most the anchor of a founding that was cut short
+            _anchor(path / ANCHORS, log.head(conn))
+            # Crash point `anchored-not-founded`: no house stands yet; founding it again replaces the anchor.
+            crash.point("anchored-not-founded")
+    except PacteError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def stands(path: Path) -> bool:
+    """Whether a house was made in this directory, wherever its records are."""
+    return (path / RECORDS).exists() or bool(
+        (path / configuration.FILE).exists() and configuration.load_settings(path).records.database
+    )
 
 
 def open_house(
@@ -267,56 +348,66 @@ def open_house(
     A house whose ledger is older than its last anchor was restored from a backup: it does not know which people were
     erased since, and refuses to serve.
     """
-    path = Path(path)
-    if not (path / RECORDS).exists():
-        raise NotFound("no house stands here; make one with `pacte init`")
-    settings = configuration.load_settings(path)
-    keys = open_keystore(path / KEYS, _service(path, settings, passphrase, clock(), create=False), create=False)
-    if (path / RECORDS).stat().st_mode & 0o077:
-        keys.close()
-        raise Unsafe(f"`{RECORDS}` is open to other users; run `chmod 600` on it")
-    engine = db.open_sqlite(path / RECORDS)
+    house = unchecked(Path(path), clock=clock, passphrase=passphrase)
     try:
-        signer = NoteSigner(keys.house_key("log-signing"), settings.origin)
-        house = House(path, settings, engine, keys, signer, clock)
+        anchored = noted(house.anchor_file)
         with house.reading() as conn:
-            refuse_untrusted(conn, keys, house.vkey, house.anchor_file)
+            formats.refuse_other(conn)
+            refuse_untrusted(conn, house.keys, house.vkey, house.anchor_file, anchored)
         with suppress(Conflict):  # the process that began them may be concluding them; the keys are zeros either way
-            keys.finish_pending()
+            house.keys.finish_pending()
     except DatabaseError:
-        engine.dispose()
-        keys.close()
+        _let_go(house)
         raise Unsafe(f"`{RECORDS}` is damaged or is not a house's; put back your newest copy of it") from None
     except PacteError:
-        engine.dispose()
-        keys.close()
+        _let_go(house)
         raise
     return house
 
 
-def _know_every_table() -> None:
-    # Each room defines its tables when it is read; a new house needs all of them, also those no verb has used yet.
-    import pacte.intake.load
-    import pacte.lake.segments
-    import pacte.vault.sealed  # noqa: F401 # read for its tables
+def unchecked(path: Path, *, clock: Callable[[], Instant] = system_clock, passphrase: str | None = None) -> House:
+    """A house put together and not looked at yet: for the verbs that mend one. Everybody else calls `open_house`."""
+    if not stands(path):
+        raise NotFound("no house stands here; make one with `pacte init`")
+    settings = configuration.load_settings(path)
+    address = configuration.record_address(settings)
+    service = key_service(path, settings.keys, passphrase, clock(), create=False)
+    keys = open_keystore(key_folder(path, settings.keys), service, create=False)
+    try:
+        engine = server.connect(address) if address else _open_records(path, settings)
+        return House(path, settings, engine, keys, NoteSigner(keys.house_key("log-signing"), settings.origin), clock)
+    except PacteError:
+        keys.close()
+        raise
 
 
-def _service(
-    path: Path, settings: configuration.Settings, passphrase: str | None, now: Instant, *, create: bool
-) -> KeyService:
-    directory = path / KEYS
-    target = directory / "kek.json"
-    if create:
-        directory.mkdir(mode=0o700, exist_ok=True)
-    if settings.keys.service == "file":
-        return FileKeyService.create(target, now) if create else FileKeyService(target)
-    if settings.keys.service == "passphrase":
-        words = passphrase if passphrase is not None else configuration.secret(settings.keys.passphrase)
-        return PassphraseKeyService.create(target, words, now) if create else PassphraseKeyService(target, words)
-    raise BadInput(f"{configuration.FILE}: `keys.service` must be `file` or `passphrase`")
+@contextmanager
+def records_alone(path: Path) -> Iterator[Connection]:
+    """A snapshot of the records without any key: the ledger can be exported and verified when the keys are lost.
+
+    Nothing sealed opens, and nothing is checked here: `pacte verify` does that with the export.
+    """
+    if not stands(path):
+        raise NotFound("no house stands here; make one with `pacte init`")
+    settings = configuration.load_settings(path)
+    address = configuration.record_address(settings)
+    engine = server.connect(address) if address else _open_records(path, settings)
+    try:
+        with db.read(engine) as conn:
+            yield conn
+    finally:
+        engine.dispose()
 
 
-def _use_passphrase(path: Path) -> None:
-    target = path / configuration.FILE
-    words = target.read_text(encoding="utf-8").replace('service = "file" ', 'service = "passphrase" ')
-    target.write_text(words.replace("# passphrase =", "passphrase ="), encoding="utf-8")
+def _open_records(path: Path, settings: configuration.Settings) -> Engine:
+    if (path / RECORDS).stat().st_mode & 0o077:
+        raise Unsafe(f"`{RECORDS}` is open to other users; run `chmod 600` on it")
+    engine = db.open_sqlite(path / RECORDS)
+    watch = configuration.Watch(path, settings)
+    event.listen(engine, "begin", lambda _conn: watch.refuse_moved())
+    return engine
+
+
+def _let_go(house: House) -> None:
+    house.engine.dispose()
+    house.keys.close()

@@ -6,15 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from pacte.app import compaction
 from pacte.app.choose import published
 from pacte.app.house import MAPPING, QUARANTINE, House
-from pacte.consent import snapshot
 from pacte.intake.load import LoadReport, Stores, load_file
 from pacte.intake.mapping import load_mapping
 from pacte.intake.quarantine import expire, open_quarantine
 from pacte.kernel.errors import BadInput
 from pacte.kernel.files import make_private
-from pacte.lake import segments
 
 
 def load(
@@ -37,18 +36,8 @@ def load(
     expire(stores.quarantine, house.keys, now)
     report = load_file(stores, path, now=now, clock=house.clock(), source=source, by=by, progress=progress)
     if report.accepted:
-        _fold(house)
+        compaction.renew(house)
     return report
-
-
-def _fold(house: House) -> None:
-    """Write the columnar base of the facts anew when enough has changed, then unlink the old one."""
-    with house.writing() as conn:
-        if not snapshot.worth_writing(conn):
-            return
-        snapshot.write(conn, house.lake)
-    with house.writing() as conn:
-        segments.garbage(conn, house.lake)
 
 
 def rejected_rows(house: House, load_id: str, output: Path) -> int:

@@ -22,7 +22,7 @@ from pacte.kernel.files import make_private
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.kernel.instant import Instant
 from pacte.keys.store import KeyGone
-from pacte.ledger import anchors, log, membership, queries
+from pacte.ledger import anchors, log, membership, queries, renewal
 from pacte.ledger.membership import MembershipProof
 from pacte.ledger.proof import FactOpening, write_proof
 from pacte.policy.vocabulary import STANDING_CHOICES
@@ -93,7 +93,8 @@ def _write(
     notices = stored.notices(conn)
     shown = {notices[e["notice"]] for _, e in person if e.get("notice") in notices}
     policies = [i for i, digest in stored.policy_entries(conn) if digest == entry["rules"] and i < index][-1:]
-    indices = sorted({0, index, *shown, *policies, *(i for i, _ in person)})
+    begun = renewal.begun(conn)[0]  # after a restore the log has taken another's place
+    indices = sorted({0, begun, index, *shown, *policies, *(i for i, _ in person)})
     return write_proof(
         conn,
         house.signer,
@@ -117,6 +118,7 @@ def _membership(conn: Connection, entry: dict[str, Any], subject: SubjectId) -> 
 
 def _anchored(house: House, size: int) -> list[int]:
     """Sizes of the checkpoints kept outside the database, the latest ones: the proof shows that it continues them."""
+    house.anchoring.flush()  # INVARIANT: no anchor of this size or below comes into the file after it was looked at
     sizes = sorted({anchor.size for anchor in anchors.read_latest(house.anchor_file).anchors if anchor.size <= size})
     return sizes[-CONTINUED:]
 

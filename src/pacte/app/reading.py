@@ -8,7 +8,7 @@ from typing import Any
 
 from pacte.app.ask import ACCOUNTABILITY
 from pacte.app.choose import subject_of
-from pacte.app.house import House
+from pacte.app.house import House, records_alone
 from pacte.gate import use
 from pacte.kernel.errors import NotFound
 from pacte.kernel.files import make_private
@@ -60,4 +60,10 @@ def signed_checkpoint(house: House) -> str:
 def export(house: House, output: Path) -> int:
     """Write the whole ledger to a file readable by its owner only; returns how many entries."""
     with house.reading() as conn, make_private(output).open("wb") as out:
+        return exporting(conn, out)
+
+
+def export_without_keys(path: Path, output: Path) -> int:
+    """The same for a house whose keys are lost: the ledger needs none."""
+    with records_alone(path) as conn, make_private(output).open("wb") as out:
         return exporting(conn, out)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pacte.kernel.errors import BadInput
+from pacte.kernel.errors import BadInput, Unsafe
 
 FILE = "settings.toml"
+USUAL_REFERENCE = "env:PACTE_PASSPHRASE"
+"""Where the passphrase of a new house is read from."""
 
 DEFAULTS = """\
 # settings of this installation; what the company promises stands in policy.yaml
@@ -24,18 +27,65 @@ origin = {origin}
                          # the name of this house's log; part of every checkpoint, never changed
 
 [keys]
-service = "file"         # file: keys/kek.json beside the data (development); passphrase: see docs/how-to/keys.md
+service = "file"         # file: keys/kek.json beside the data (development); or passphrase, socket: docs/how-to/keys.md
 # passphrase = "env:PACTE_PASSPHRASE"   # or file:/run/secrets/pacte; needed when service = "passphrase"
+# socket = "/run/pacte-keys.sock"       # where the key service answers; needed when service = "socket"
+# folder = "/other/disk/keys"           # where keys.db lies; keys/ in the house if this line is absent
 """
+
+RECORDS_ELSEWHERE = """
+[records]
+database = {database}   # PostgreSQL: env:NAME, file:PATH, or an address without a password
+"""
+
+_PASSWORD = re.compile(r"[a-z0-9+]+://[^/@]*:[^/@]+@")
 
 
 class KeySettings(BaseModel):
-    """Where the key that wraps all other keys comes from."""
+    """Where the key that wraps all other keys comes from, and where those others lie, wrapped.
+
+    `socket` is where a key service of its own answers, run by the user `owner` (by default the house's, or root).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     service: str = "file"
     passphrase: str = ""
+    socket: str = ""
+    owner: str = ""
+    folder: str = ""
+
+
+class RecordSettings(BaseModel):
+    """Where the records are: `""` for `records.db` in the house, or PostgreSQL.
+
+    `database` is `env:NAME`, `file:PATH`, or an address without a password, `postgresql://name@host/database`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    database: str = ""
+
+
+class TimestampSettings(BaseModel):
+    """Whose time-stamps the checkpoints get: the authority's address, and the PEM file of its root; or neither.
+
+    A path that is not absolute starts in the house.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    authority: str = ""
+    ca: str = ""
+
+
+class WitnessSettings(BaseModel):
+    """A witness that cosigns checkpoints: the address before `/add-checkpoint`, and its verifier key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: str
+    key: str
 
 
 class Settings(BaseModel):
@@ -47,13 +97,90 @@ class Settings(BaseModel):
     region: str = "FR"
     origin: str
     keys: KeySettings = KeySettings()
+    records: RecordSettings = RecordSettings()
+    timestamps: TimestampSettings = TimestampSettings()
+    witnesses: tuple[WitnessSettings, ...] = ()
 
 
-def write_defaults(house: Path, origin: str, lang: str) -> None:
-    """Write the commented settings of a new house; an existing file is left alone."""
+def write_defaults(house: Path, origin: str, lang: str, database: str = "") -> None:
+    """Write the commented settings of a new house; an existing file is left alone.
+
+    `database` is a reference or an address of PostgreSQL (see `RecordSettings`).
+    """
     target = house / FILE
     if not target.exists():
-        target.write_text(DEFAULTS.format(origin=json.dumps(origin), lang=lang), encoding="utf-8")
+        words = DEFAULTS.format(origin=json.dumps(origin), lang=lang)
+        if database:
+            words += RECORDS_ELSEWHERE.format(database=json.dumps(database))
+        target.write_text(words, encoding="utf-8")
+
+
+def record_address(settings: Settings) -> str:
+    """The address of the PostgreSQL database that holds the records, `""` where they are in the house itself."""
+    return address_of(settings.records.database)
+
+
+def address_of(reference: str) -> str:
+    """The address of PostgreSQL that `env:NAME`, `file:PATH` or an address without a password leads to; `""` of `""`.
+
+    Raises `BadInput` that never shows the address.
+    """
+    found = reference
+    if found.startswith(("env:", "file:")):
+        found = secret(found)
+    elif _PASSWORD.match(found):
+        raise BadInput(f"{FILE}: `records.database` holds a password; write it as `env:NAME` or `file:PATH`")
+    if found and not found.startswith(("postgresql://", "postgres://")):
+        raise BadInput(
+            f"{FILE}: `records.database` must lead to an address of the form `postgresql://name@host/database`"
+        )
+    return found
+
+
+class Watch:
+    """Notices that the records have moved since they were opened: one look at a file's dates per transaction.
+
+    A process that was there before the move would otherwise go on writing to records that nobody reads any more.
+    """
+
+    def __init__(self, house: Path, settings: Settings) -> None:
+        self._file = house / FILE
+        self._house = house
+        self._database = settings.records.database
+        self._seen = self._look()
+
+    def refuse_moved(self) -> None:
+        """Raise `Unsafe` when the settings name another place for the records than the one that was opened."""
+        now = self._look()
+        if now == self._seen:
+            return
+        if load_settings(self._house).records.database != self._database:
+            raise Unsafe("the records of this house have moved to another database; open the house again")
+        self._seen = now
+
+    def _look(self) -> tuple[int, int, int]:
+        try:
+            found = self._file.stat()
+        except OSError:
+            raise Unsafe(f"`{FILE}` of the open house cannot be read any more; nothing is served") from None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def write_keys(house: Path, keys: KeySettings) -> None:
+    """Write into the settings of a new house where its keys are."""
+    target = house / FILE
+    lines = target.read_text(encoding="utf-8").splitlines()
+    start = lines.index("[keys]") + 1
+    for name, value in keys.model_dump(exclude_defaults=True).items():
+        of_name = re.compile(rf'(?:# )?{name} = "[^"]*"')
+        at = next((n for n in range(start, len(lines)) if of_name.match(lines[n])), None)
+        setting = f"{name} = {json.dumps(value)}"
+        if at is None:
+            lines.insert(start + 1, setting)
+        else:
+            found = of_name.match(lines[at])
+            lines[at] = setting + lines[at][found.end() if found else 0 :]
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def load_settings(house: Path) -> Settings:

@@ -6,6 +6,7 @@ older records do not know who was erased since, older keys open erased people ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -13,14 +14,29 @@ from sqlalchemy import Connection
 from pacte.kernel.errors import NotFound, Unsafe
 from pacte.kernel.ids import SubjectId
 from pacte.keys.store import KeyStore
-from pacte.ledger import anchors, log, queries
+from pacte.ledger import anchors, log, queries, renewal
 
 
-def refuse_untrusted(conn: Connection, keys: KeyStore, vkey: str, anchor_file: Path) -> None:
+class OlderRecords(Unsafe):
+    """The records are an older state of this house's: `pacte restore` makes them serve again."""
+
+
+def noted(anchor_file: Path) -> Sequence[anchors.Anchor] | None:
+    """The newest anchors, `None` where there is no file; read them before the transaction that is compared with them.
+
+    INVARIANT: first the anchors, then the snapshot. The other way round, what another process commits and anchors in
+    between would look like a rollback.
+    """
+    return anchors.read_latest(anchor_file).anchors if anchor_file.exists() else None
+
+
+def refuse_untrusted(
+    conn: Connection, keys: KeyStore, vkey: str, anchor_file: Path, anchored: Sequence[anchors.Anchor] | None
+) -> None:
     """Raise `Unsafe`, with what to do, unless keys, records and anchors belong together and none has gone back."""
     _refuse_other_keys(conn, vkey)
-    _refuse_older_records(conn, keys, anchor_file)
-    _refuse_older_keys(conn, keys)
+    _refuse_older_records(conn, keys, anchor_file, anchored)
+    refuse_older_keys(conn, keys)
 
 
 def _refuse_other_keys(conn: Connection, vkey: str) -> None:
@@ -28,6 +44,14 @@ def _refuse_other_keys(conn: Connection, vkey: str) -> None:
     if begun == vkey:
         return
     if begun.rpartition("+")[2] == vkey.rpartition("+")[2]:
+        here, wanted = (renewal.place(conn, name.partition("+")[0]) for name in (begun, vkey))
+        if here is not None and wanted is not None:
+            raise OlderRecords(
+                "a restore was cut short; run `pacte restore` to finish it"
+                if here > wanted
+                else "the records are older than the last restore of this house, and the people erased since are "
+                "unknown to them; nothing is served; put back the newest copy, or run `pacte restore`"
+            )
         raise Unsafe(
             f"`origin` in settings.toml is not the name that this ledger began with, `{begun.partition('+')[0]}`; "
             "put that name back"
@@ -38,28 +62,31 @@ def _refuse_other_keys(conn: Connection, vkey: str) -> None:
     )
 
 
-def _refuse_older_records(conn: Connection, keys: KeyStore, anchor_file: Path) -> None:
-    if not anchor_file.exists():
+def _refuse_older_records(
+    conn: Connection, keys: KeyStore, anchor_file: Path, anchored: Sequence[anchors.Anchor] | None
+) -> None:
+    if anchored is None:
         raise Unsafe(
             f"`{anchor_file.name}` is missing, and without it a restored or rewritten ledger goes unnoticed; put back "
             "your copy of it (if there is none left, check the ledger against a checkpoint kept elsewhere, then make "
             "an empty file of that name, readable by its owner only)"
         )
-    problem = anchors.rollback(conn, anchors.read_latest(anchor_file).anchors)
+    problem = anchors.rollback(conn, anchored)
     if problem:
-        raise Unsafe(
+        raise OlderRecords(
             f"the ledger is not the one this house anchored last ({problem}); it was restored or rewritten, and the "
-            "people erased since are unknown to it; nothing is served"
+            "people erased since are unknown to it; nothing is served; put back the newest copy, or run `pacte restore`"
         )
     shredded = [tombstone.name for tombstone in keys.tombstones() if tombstone.which != "house"]
     if shredded and not any(entry["kind"] == "erasure" for _, entry in log.of_subject(conn, shredded[-1])):
-        raise Unsafe(
-            "the records are older than the key store: it knows of people erased since; "
-            f"put back the newest copy of `records.db` and `{anchor_file.name}`"
+        raise OlderRecords(
+            "the records are older than the key store: it knows of people erased since; put back the newest copy of "
+            f"`records.db` and `{anchor_file.name}`, or run `pacte restore`"
         )
 
 
-def _refuse_older_keys(conn: Connection, keys: KeyStore) -> None:
+def refuse_older_keys(conn: Connection, keys: KeyStore) -> None:
+    """Raise `Unsafe` when the key store was put back from before the records: it lacks people, or opens erased ones."""
     newest = queries.newest_subject(conn)
     try:
         known = newest is None or keys.evidence_keys([newest]) is not None

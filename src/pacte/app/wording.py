@@ -32,7 +32,7 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
     kind = entry["kind"]
     key = f"entry.{kind}"
     values: dict[str, str | int] = {name: value for name, value in entry.items() if isinstance(value, str)}
-    if kind in ("choice", "erasure"):
+    if kind in ("choice", "erasure", "keys"):
         key += "." + entry["act" if kind == "choice" else "step"]
     if kind in ("choice", "use"):
         values["purpose"] = target(entry, lang, titles)
@@ -41,6 +41,8 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
         values |= {"who": text("app", f"who.{voice}", lang), "proof": _proof(entry, lang)}
     if kind in ("stop", "stop_lifted"):
         values["scope"] = purpose_name(entry["scope"], lang, titles)
+    if kind == "keys":
+        values["epoch"] = entry["epoch"]
     if kind == "use" and entry["mode"] == "one":
         key += "_one"
     elif kind == "use":

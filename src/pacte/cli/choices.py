@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -217,10 +217,10 @@ def _record(
 
     tongue = language(lang, house)
     given = {"channel": channel, "recipient": recipient, **details}
-    known = {name: value for name, value in given.items() if value}
-    when = {"effective": parse_instant(effective)} if effective else {}
+    known: dict[str, Any] = {name: value for name, value in given.items() if value}
+    known |= {"effective": parse_instant(effective)} if effective else {}
     with opened(house) as home:
-        done = choose(home, person_named(person), purpose, act, by=code("--by", by), method=method, **known, **when)
+        done = choose(home, person_named(person), purpose, act, by=code("--by", by), method=method, **known)
         needed = _needed_grade(home, purpose, str(details["grade"])) if act == "given" else ""
     weak = act in LOOSENING and not details.get("authenticated")
     lacking = {"needed_grade": needed} if needed else {}

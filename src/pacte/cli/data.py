@@ -49,23 +49,43 @@ def init(
         typer.Option("--template", metavar="TRADE", help="Start from: shop, telecom, bank, health, media, b2b."),
     ] = "shop",
     keys: Annotated[
-        str, typer.Option("--keys", metavar="SERVICE", help="file, or passphrase (read from PACTE_PASSPHRASE).")
+        str,
+        typer.Option(
+            "--keys", metavar="SERVICE", help="file, passphrase (read from PACTE_PASSPHRASE), or socket:PATH."
+        ),
     ] = "file",
+    key_folder: Annotated[
+        str,
+        typer.Option(
+            "--key-folder", metavar="DIR", help="Where the wrapped keys lie: best another disk.", show_default="keys/"
+        ),
+    ] = "",
+    database: Annotated[
+        str,
+        typer.Option(
+            "--database",
+            metavar="WHERE",
+            help="Records in an empty PostgreSQL database: env:NAME, file:PATH or postgresql://name@host/database.",
+        ),
+    ] = "",
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make a house: keys, records, and a commented policy.yaml and mapping.yaml of a trade, to adapt."""
     from pacte.app.house import MAPPING, POLICY, create
-    from pacte.app.settings import secret
+    from pacte.app.settings import USUAL_REFERENCE, KeySettings, secret
     from pacte.app.templates import SCHEMA, check_template, write_template
     from pacte.kernel.errors import BadInput
 
     tongue = language(lang)
     check_template(template)
-    if keys not in ("file", "passphrase"):
-        raise BadInput("`--keys` must be `file` or `passphrase`")
-    passphrase = secret("env:PACTE_PASSPHRASE") if keys == "passphrase" else None
-    create(directory, lang=tongue, origin=origin, passphrase=passphrase).close()
+    service, _, socket = keys.partition(":")
+    if service not in ("file", "passphrase", "socket") or bool(socket) != (service == "socket"):
+        raise BadInput("`--keys` must be `file`, `passphrase` or `socket:PATH`")
+    passphrase = secret(USUAL_REFERENCE) if service == "passphrase" else None
+    reference = USUAL_REFERENCE if service == "passphrase" else ""
+    keys_in = KeySettings(service=service, passphrase=reference, socket=socket, folder=key_folder)
+    create(directory, lang=tongue, origin=origin, passphrase=passphrase, database=database, keys_in=keys_in).close()
     write_template(directory, template)
     at = f" -H {shlex.quote(str(directory))}" if directory != HERE else ""
     say(

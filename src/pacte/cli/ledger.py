@@ -192,16 +192,23 @@ def checkpoint(house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOp
 @ledger.command("export", short_help="Write the whole ledger to a file.")
 def export(
     output: Annotated[Path, typer.Argument(metavar="FILE", help="File to write.")],
+    without_keys: Annotated[
+        bool, typer.Option("--without-keys", help="Read the ledger although the keys are lost.")
+    ] = False,
     house: HouseOption = HERE,
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Write the whole ledger to a file that `pacte verify` reads. It holds pseudonymous personal data: keep it safe."""
     from pacte.app.reading import export as exporting
+    from pacte.app.reading import export_without_keys
 
     tongue = language(lang, house)
-    with opened(house) as home:
-        count = exporting(home, output)
+    if without_keys:
+        count = export_without_keys(house, output)
+    else:
+        with opened(house) as home:
+            count = exporting(home, output)
     say(
         {"entries": count, "output": str(output)},
         as_json,

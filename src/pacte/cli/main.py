@@ -1,7 +1,8 @@
 """`pacte`: the commands of a house, in the order in which a house meets them.
 
-pacte init · policy · publish · rules · pack · load · rejected · choice · may · audience · explain · replay · prove ·
-verify · ledger · erase · stop · doctor · demo
+pacte init · policy · publish · rules · pack · load · rejected · choice · may · audience · sql · explain · replay ·
+prove · verify · ledger · erase · stop · doctor · worker · compact · keys · migrate ·
+move · restore · demo
 """
 
 from __future__ import annotations
@@ -14,7 +15,22 @@ from typing import Annotated
 
 import typer
 
-from pacte.cli import choices, data, duties, ledger, packs, policy, questions
+from pacte.cli import (
+    choices,
+    compact,
+    data,
+    duties,
+    keys,
+    ledger,
+    move,
+    packs,
+    policy,
+    questions,
+    restore,
+    sql,
+    witness,
+    worker,
+)
 from pacte.cli.output import fail, misused, unusable
 
 app = typer.Typer(
@@ -44,8 +60,15 @@ policy.register(app)
 packs.register(app)
 choices.register(app)
 questions.register(app)
+sql.register(app)
 ledger.register(app)
+witness.register(ledger.ledger)
 duties.register(app)
+worker.register(app)
+compact.register(app)
+keys.register(app)
+move.register(app)
+restore.register(app)
 
 
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]

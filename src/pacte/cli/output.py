@@ -98,10 +98,10 @@ def say(data: Any, as_json: bool, words: Callable[[], None]) -> None:
 @contextmanager
 def opened(path: Path) -> Iterator[House]:
     """The house in `path`, closed afterwards."""
-    from pacte.app.house import RECORDS, open_house
+    from pacte.app.house import open_house, stands
     from pacte.kernel.errors import NotFound
 
-    if not (path / RECORDS).exists():
+    if not stands(path):
         where = typed_path(path if path != HERE else Path.cwd())
         raise NotFound(
             f"no house stands in {where}; make one with `pacte init`, or name the house with `-H DIR` or PACTE_HOUSE"

@@ -266,10 +266,10 @@ def _version(named: str, house: Path, side: str) -> Compiled:
 
 def _refused(house: Path, compiled: Compiled) -> list[str]:
     """The notices that the house at hand recorded otherwise, as publishing would say; none where no house stands."""
-    from pacte.app.house import RECORDS
+    from pacte.app.house import stands
     from pacte.app.publish import changed_notices
 
-    if not (house / RECORDS).exists():
+    if not stands(house):
         return []
     with opened(house) as home:
         return changed_notices(home, compiled)

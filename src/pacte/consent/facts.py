@@ -1,23 +1,25 @@
-"""The facts of one person at (T, S): what was true at T by what was known with S entries in the ledger."""
+"""The facts of one person at (T, S): what was true at T by what was known with S entries in the ledger.
+
+Everything that is kept about the person is fetched by one statement; what it means is worked out here.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection
 
 from pacte.consent.choices import protection
-from pacte.consent.sql import DEPTH, SPOKEN, TOLD, VISIBLE, fetch
+from pacte.consent.sql import TOLD, VISIBLE, fetch
+from pacte.kernel import db
 from pacte.kernel.instant import Instant
 from pacte.policy.vocabulary import STANDING_CHOICES
 
 Facts: TypeAlias = dict[str, str | int | None]
 """Fact names of the rule table to values; `None` is what nobody told us."""
-
-_PERSON = "SELECT place, capacity, age, minor_until, contract_since, contract_until FROM consent_person"
-_SAID = "SELECT status, since, expires, grade, signal, notice, method, weak FROM consent_choice"
 
 UNKNOWN: Mapping[str, str | int | None] = {
     "person.known": None,
@@ -51,6 +53,141 @@ UNKNOWN: Mapping[str, str | int | None] = {
 """The facts of somebody nobody knows; also every fact name that this room answers for, with what silence means."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A visible statement of one voice; `key` is its purpose, channel and recipient, `*` and `""` covering any."""
+
+    voice: str
+    key: tuple[str, str, str]
+    words: Mapping[str, Any]
+
+    def before(self, other: Spoken) -> bool:
+        """Whether it answers rather than another: the narrower one, then by the order of their keys."""
+        return (-self._depth, self.key) < (-other._depth, other.key)
+
+    @property
+    def _depth(self) -> int:
+        """On how many of purpose, channel and recipient it is about one in particular."""
+        purpose, channel, recipient = self.key
+        return (purpose != "*") + (channel != "") + (recipient != "")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is kept of one person, as far as a question sees it: the visible rows of each facet.
+
+    `applied` is how many ledger entries the state takes into account. `choices` are the statements that cover the
+    question or the standing choices it asks for; `told` the digests of the notices that the person had been told.
+    """
+
+    t: Instant
+    applied: int
+    known: bool
+    told: frozenset[str]
+    persons: tuple[tuple[Any, ...], ...]
+    holds: tuple[tuple[str, int], ...]
+    choices: tuple[Spoken, ...]
+
+    def facts(self, purpose: str, standing: Collection[str] = ()) -> Facts:
+        """The facts for a purpose; see `facts_at`."""
+        facts: Facts = dict(UNKNOWN)
+        if not self.known:
+            return facts
+        facts["person.known"] = 1
+        for row in self.persons:
+            facts.update(zip(_PERSON, row, strict=True))
+        own, guardian = self._said("self", purpose), self._said("guardian", purpose)
+        facts |= _named("choice", own) | _named("guardian", guardian)
+        for status, start in self.holds:
+            facts["hold.status"] = status
+            again = own["status"] == "given" and not own["weak"] and own["since"] > start
+            facts["choice.after_hold"] = int(status == "restricted" and again)
+        grown = facts["person.age"] == "adult" or _not_after(facts["person.minor_until"], self.t)
+        for name in standing:
+            facts |= _named(name, self._standing(STANDING_CHOICES[name], alone=grown))
+        return facts
+
+    def cited(self, purpose: str) -> tuple[int, str, int, int, str | None, int | None] | None:
+        """What the person's own latest choice rests on: (ledger index, status, since, grade, notice, expires)."""
+        said = self._said("self", purpose)
+        if said is _SILENT:
+            return None
+        return said["entry"], said["status"], said["since"], said["grade"], said["notice"], said["expires"]
+
+    def _standing(self, purpose: str, *, alone: bool) -> Mapping[str, Any]:
+        """What counts of what a child and a parent said: the more protective word, until the child is grown."""
+        own = self._said("self", purpose)
+        guardian = _SILENT if alone else self._said("guardian", purpose)
+        return guardian if protection(guardian["status"]) > protection(own["status"]) else own
+
+    def _said(self, voice: str, purpose: str) -> Mapping[str, Any]:
+        """What one voice said; of the statements that cover the question the narrowest answers."""
+        best: Spoken | None = None
+        for said in self.choices:
+            if said.voice == voice and said.key[0] in (purpose, "*") and (best is None or said.before(best)):
+                best = said
+        return _SILENT if best is None else best.words
+
+
+def seen(
+    conn: Connection,
+    no: int,
+    purpose: str,
+    channel: str,
+    recipient: str,
+    t: Instant,
+    s: int,
+    standing: Collection[str] = (),
+) -> Seen:
+    """Look up one person for a question; `standing` names the standing choices that it asks for, too."""
+    asked: dict[str, Any] = {"no": no, "purpose": purpose, "channel": channel, "recipient": recipient, "t": t, "s": s}
+    asked |= {f"p{place}": STANDING_CHOICES[name] for place, name in enumerate(standing)}
+    applied, known = 0, False
+    told: list[str] = []
+    persons: list[tuple[Any, ...]] = []
+    holds: list[tuple[str, int]] = []
+    choices: list[Spoken] = []
+    for what, *row in fetch(conn, _everything(len(standing)), asked):
+        if what == "choice":
+            choices.append(Spoken(row[0], (row[1], row[2], row[3]), dict(zip(_SILENT, row[4:], strict=True))))
+        elif what == "person":
+            persons.append((*row[:3], *row[5:8]))
+        elif what == "hold":
+            holds.append((row[0], row[5]))
+        elif what == "told":
+            told.append(row[0])
+        elif what == "subject":
+            known = True
+        else:
+            applied = row[5]
+    return Seen(t, applied, known, frozenset(told), tuple(persons), tuple(holds), tuple(choices))
+
+
+@cache
+def _everything(standing: int) -> str:
+    """One statement for all facets: which, four texts, then the columns of `_SILENT`; null where there is nothing.
+
+    Columns have the types of the first part.
+    """
+    purposes = ", ".join([":purpose", "'*'", *(f":p{place}" for place in range(standing))])
+    covering = f"purpose IN ({purposes}) AND channel IN (:channel, '') AND recipient IN (:recipient, '')"
+    parts = [
+        "SELECT 'choice', voice, purpose, channel, recipient, status, since, expires, grade, weak, entry, signal, "
+        f"notice, method FROM consent_choice WHERE no = :no AND {covering} AND {VISIBLE}",
+        "SELECT 'person', place, capacity, age, NULL, NULL, minor_until, contract_since, contract_until, NULL, NULL, "
+        f"NULL, NULL, NULL FROM consent_person WHERE no = :no AND {VISIBLE}",
+        "SELECT 'hold', status, NULL, NULL, NULL, NULL, valid_from, NULL, NULL, NULL, NULL, NULL, NULL, NULL "
+        f"FROM consent_hold WHERE no = :no AND {VISIBLE}",
+        "SELECT 'told', notice, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL "
+        f"FROM consent_told WHERE no = :no AND {TOLD}",
+        "SELECT 'subject', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL "
+        "FROM consent_subject WHERE no = :no AND known_from < :s",
+        "SELECT 'head', NULL, NULL, NULL, NULL, NULL, size, NULL, NULL, NULL, NULL, NULL, NULL, NULL "
+        "FROM consent_head WHERE id = 1",
+    ]
+    return " UNION ALL ".join(parts)
+
+
 def facts_at(
     conn: Connection,
     no: int,
@@ -67,29 +204,7 @@ def facts_at(
     `standing_in`), the others as if nothing had been said. A person is known as soon as one entry speaks of them,
     whatever its effective time.
     """
-    facts: Facts = dict(UNKNOWN)
-    asked: dict[str, Any] = {"no": no, "purpose": purpose, "channel": channel, "recipient": recipient, "t": t, "s": s}
-    if not fetch(conn, "SELECT 1 FROM consent_subject WHERE no = :no AND known_from < :s", asked):
-        return facts
-    facts["person.known"] = 1
-    for place, capacity, age, minor_until, since, until in fetch(
-        conn, f"{_PERSON} WHERE no = :no AND {VISIBLE}", asked
-    ):
-        facts |= {"person.place": place, "person.capacity": capacity, "person.age": age}
-        facts |= {"person.minor_until": minor_until, "contract.since": since, "contract.until": until}
-    own, guardian = _said(conn, "self", asked), _said(conn, "guardian", asked)
-    facts |= _named("choice", own) | _named("guardian", guardian)
-    for status, start in fetch(
-        conn, f"SELECT status, valid_from FROM consent_hold WHERE no = :no AND {VISIBLE}", asked
-    ):
-        facts["hold.status"] = status
-        again = own["status"] == "given" and not own["weak"] and own["since"] > start
-        facts["choice.after_hold"] = int(status == "restricted" and again)
-    grown = facts["person.age"] == "adult" or _not_after(facts["person.minor_until"], t)
-    for name in standing:
-        about = {**asked, "purpose": STANDING_CHOICES[name]}
-        facts |= _named(name, _standing(conn, about, alone=grown))
-    return facts
+    return seen(conn, no, purpose, channel, recipient, t, s, standing).facts(purpose, standing)
 
 
 def standing_in(names: Collection[str]) -> tuple[str, ...]:
@@ -103,19 +218,20 @@ def ages_since(conn: Connection, nos: Collection[int]) -> dict[int, Instant]:
     A corrected birth date is stated from that same instant: it replaces what was said before.
     """
     sql = (
-        "SELECT p.no, p.age_entry, min(p.valid_from) FROM json_each(?) AS asked CROSS JOIN consent_person AS p "
-        "ON p.no = asked.value WHERE p.age_entry IS NOT NULL GROUP BY p.no, p.age_entry ORDER BY 3"
+        f"SELECT p.no, p.age_entry, min(p.valid_from) FROM {db.among(conn, 'integer')} AS asked "
+        "CROSS JOIN consent_person AS p WHERE p.no = asked.value AND p.age_entry IS NOT NULL "
+        "GROUP BY p.no, p.age_entry ORDER BY 3"
     )
-    return {no: Instant(start) for no, _, start in fetch(conn, sql, (json.dumps(sorted(nos)),))}
+    return {no: Instant(start) for no, _, start in fetch(conn, sql, (db.listed(conn, sorted(nos)),))}
 
 
 def ages_known(conn: Connection, nos: Collection[int]) -> dict[int, str]:
     """By person: what is known of their age by all that was ever said, in a word of `vocabulary.AGES`."""
     sql = (
-        "SELECT p.no, p.age FROM json_each(?) AS asked CROSS JOIN consent_person AS p ON p.no = asked.value "
-        "WHERE p.age IS NOT NULL AND p.known_to IS NULL AND p.valid_to IS NULL"
+        f"SELECT p.no, p.age FROM {db.among(conn, 'integer')} AS asked CROSS JOIN consent_person AS p "
+        "WHERE p.no = asked.value AND p.age IS NOT NULL AND p.known_to IS NULL AND p.valid_to IS NULL"
     )
-    return dict(fetch(conn, sql, (json.dumps(sorted(nos)),)))
+    return dict(fetch(conn, sql, (db.listed(conn, sorted(nos)),)))
 
 
 def told_notices(conn: Connection, no: int, t: Instant, s: int) -> set[str]:
@@ -128,33 +244,11 @@ def cited(
     conn: Connection, no: int, purpose: str, channel: str, recipient: str, t: Instant, s: int
 ) -> tuple[int, str, int, int, str | None, int | None] | None:
     """What the person's own latest choice rests on: (ledger index, status, since, grade, notice digest, expires)."""
-    asked = {"no": no, "purpose": purpose, "channel": channel, "recipient": recipient, "t": t, "s": s, "voice": "self"}
-    sql = (
-        "SELECT entry, status, since, grade, notice, expires FROM consent_choice "
-        f"WHERE no = :no AND voice = :voice AND {SPOKEN} ORDER BY {DEPTH} DESC LIMIT 1"
-    )
-    for entry, status, since, grade, notice, expires in fetch(conn, sql, asked):
-        return entry, status, since, grade, notice, expires
-    return None
-
-
-def _standing(conn: Connection, asked: dict[str, Any], *, alone: bool) -> dict[str, Any]:
-    """What counts of what a child and a parent said: the more protective word, until the child is grown (`alone`)."""
-    own = _said(conn, "self", asked)
-    guardian = dict(_SILENT) if alone else _said(conn, "guardian", asked)
-    return guardian if protection(guardian["status"]) > protection(own["status"]) else own
-
-
-def _said(conn: Connection, voice: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """What one voice said about the question, as `_SAID` names it; the narrowest statement answers."""
-    sql = f"{_SAID} WHERE no = :no AND voice = :voice AND {SPOKEN} ORDER BY {DEPTH} DESC LIMIT 1"
-    for row in fetch(conn, sql, {**asked, "voice": voice}):
-        return dict(zip(_SILENT, row, strict=True))
-    return dict(_SILENT)
+    return seen(conn, no, purpose, channel, recipient, t, s).cited(purpose)
 
 
 def _named(name: str, said: Mapping[str, Any]) -> Facts:
-    return {fact: value for word, value in said.items() if (fact := f"{name}.{word}") in UNKNOWN}
+    return {fact: said[word] for fact, word in _WORDS[name]}
 
 
 def _not_after(instant: str | int | None, t: Instant) -> bool:
@@ -166,9 +260,19 @@ _SILENT: Mapping[str, Any] = {
     "since": None,
     "expires": None,
     "grade": 0,
+    "weak": 0,
+    "entry": None,
     "signal": "",
     "notice": None,
     "method": None,
-    "weak": 0,
 }
-"""What is known of a choice that nobody made; the names are in the order of `_SAID`."""
+"""What is known of a choice that nobody made; the names are in the order in which `_everything` fetches them."""
+
+_WORDS = {
+    name: tuple((f"{name}.{word}", word) for word in _SILENT if f"{name}.{word}" in UNKNOWN)
+    for name in ("choice", "guardian", *STANDING_CHOICES)
+}
+"""What is asked of each kind of choice: the fact, and its name in a statement."""
+
+_PERSON = ("person.place", "person.capacity", "person.age", "person.minor_until", "contract.since", "contract.until")
+"""The facts of a person's own row, in the order in which `seen` keeps it."""

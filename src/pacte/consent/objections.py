@@ -30,8 +30,12 @@ def spoken(events: Sequence[Event]) -> list[Rectangle]:
     Some hold never: they say nothing, and remember events that can still matter.
     """
     found = rectangles(events)
-    if not any(event.data[0] in (OBJECTED, *ANSWERS) for event in events):
-        return found
+    said = {event.data[0] for event in events}
+    if said.isdisjoint(ANSWERS):
+        # What lies beneath an objection says nothing while it stands, and matters once it is answered.
+        beneath = rectangles([event for event in events if event.data[0] != OBJECTED]) if len(said) > 1 else []
+        hidden = {one.event for one in beneath} - {one.event for one in found}
+        return found + [_kept(event) for event in sorted(hidden)] if OBJECTED in said else found
     tracks = _Tracks(
         asked=_track(events, (OVERRULED,)),
         unanswered=_track(events, ANSWERS),
@@ -40,7 +44,12 @@ def spoken(events: Sequence[Event]) -> list[Rectangle]:
     meant = [one for said in found for one in _meant(said, tracks)]
     every = (found, tracks.asked, tracks.unanswered, tracks.standing)
     matter = {one.event for track in every for one in track} - {one.event for one in meant}
-    return meant + [Rectangle(_NEVER, _NEVER, event.entry, None, event) for event in sorted(matter - {_SILENCE})]
+    return meant + [_kept(event) for event in sorted(matter - {_SILENCE})]
+
+
+def _kept(event: Event) -> Rectangle:
+    """A rectangle that holds never and remembers an event."""
+    return Rectangle(_NEVER, _NEVER, event.entry, None, event)
 
 
 @dataclass(frozen=True, slots=True)

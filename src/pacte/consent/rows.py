@@ -31,7 +31,7 @@ class Remembered:
 
 
 def choice_rows(no: int, heard: Heard, before: Remembered) -> list[Row]:
-    """The person's rows of `consent_choice`, those of the voices that spoke."""
+    """The person's rows of `consent_choice`: all of the keys, voice by voice, about which something new was said."""
     rows: list[Row] = []
     for voice, said in heard.choices.items():
         for about, events in extended(before.choices.get(voice, {}), said):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, String
 
-from pacte.consent.tables import COLUMNS
+from pacte.consent.tables import COLUMNS, FACETS
+from pacte.kernel import db
+from pacte.kernel.db import fetch
+
+__all__ = ["DEPTH", "KNOWN", "SPOKEN", "TOLD", "VISIBLE", "delete", "fetch", "filled", "insert", "literal"]
 
 _PARAMETER = re.compile(r":([a-z]+[0-9]*)")
 
@@ -21,20 +26,26 @@ SPOKEN = f"purpose IN (:purpose, '*') AND channel IN (:channel, '') AND recipien
 DEPTH = "CAST(purpose <> '*' AS INTEGER) + CAST(channel <> '' AS INTEGER) + CAST(recipient <> '' AS INTEGER)"
 
 
-def fetch(conn: Connection, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows as the driver's own tuples: persons come by the hundred thousand, wrapping each costs as much again."""
-    result = conn.exec_driver_sql(sql, parameters)
-    rows = list(result.cursor.fetchall()) if result.cursor is not None else []
-    result.close()
-    return rows
-
-
 def insert(conn: Connection, facet: str, rows: list[tuple[Any, ...]]) -> None:
     """Add rows to the table of a facet; each holds all its columns, in their order."""
-    if rows:
-        columns = COLUMNS[facet]
-        marks = ", ".join("?" * len(columns))
-        conn.exec_driver_sql(f"INSERT INTO consent_{facet} ({', '.join(columns)}) VALUES ({marks})", rows)
+    db.insert(conn, f"consent_{facet}", COLUMNS[facet], rows)
+
+
+def delete(conn: Connection, facet: str, rows: list[tuple[Any, ...]]) -> None:
+    """Remove these rows from the table of a facet; each holds all its columns, in their order."""
+    if not rows:
+        return
+    table, places = FACETS[facet], _places(facet)
+    names = [COLUMNS[facet][place] for place in places]
+    keys = [tuple(row[place] for place in places) for row in rows]
+    if not db.is_postgres(conn):
+        db.run_many(conn, f"DELETE FROM consent_{facet} WHERE {' AND '.join(f'{name} = ?' for name in names)}", keys)
+        return
+    kinds = ["text" if isinstance(table.c[name].type, String) else "bigint" for name in names]
+    gone = ", ".join(f"?::{kind}[]" for kind in kinds)
+    same = " AND ".join(f"held.{name} = gone.{name}" for name in names)
+    sql = f"DELETE FROM consent_{facet} AS held USING unnest({gone}) AS gone ({', '.join(names)}) WHERE {same}"
+    db.run(conn, sql, [list(column) for column in zip(*keys, strict=True)])
 
 
 def literal(value: int | str) -> str:
@@ -45,3 +56,9 @@ def literal(value: int | str) -> str:
 def filled(sql: str, parameters: Mapping[str, int | str]) -> str:
     """`sql` with each `:name` written out; a value that looks like a parameter stays what it is."""
     return _PARAMETER.sub(lambda found: literal(parameters[found[1]]), sql)
+
+
+@cache
+def _places(facet: str) -> tuple[int, ...]:
+    """Where the columns of the primary key stand in a row."""
+    return tuple(place for place, column in enumerate(FACETS[facet].columns) if column.primary_key)

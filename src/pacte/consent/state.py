@@ -6,20 +6,21 @@ them anew, a person who is new costs no read at all. Applying in batches of any 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from sqlalchemy import Connection
 
 from pacte.consent import rows as build
 from pacte.consent.events import Entries, Heard, Opener, hear
 from pacte.consent.rows import Remembered, Row
-from pacte.consent.sql import fetch, insert
+from pacte.consent.sql import delete, fetch, insert
 from pacte.consent.tables import COLUMNS, FACETS
+from pacte.kernel import db
 from pacte.kernel.errors import Conflict
+from pacte.kernel.ids import SubjectId
 from pacte.lake.numbers import allot, numbers
 
 _MEMORY: Mapping[str, Callable[[dict[int, Remembered], list[Row]], None]] = {
@@ -34,6 +35,14 @@ _BUILD: Mapping[str, Callable[[int, Heard, Remembered], list[Row]]] = {
     "person": build.person_rows,
     "told": build.told_rows,
 }
+_SAYS: Mapping[str, Callable[[Heard], object]] = {
+    "choice": attrgetter("choices"),
+    "hold": attrgetter("holds"),
+    "person": attrgetter("facts"),
+    "told": attrgetter("told"),
+}
+_KEY = 5
+"""How many of the first columns of a choice's row say whose it is and what it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,9 @@ def apply(conn: Connection, entries: Entries, opener: Opener) -> None:
         return
     _advance(conn, batch)
     heard = hear(batch, opener)
-    forget(conn, list(numbers(conn, [subject for subject, person in heard.items() if person.ended]).values()))
+    ended = [subject for subject, person in heard.items() if person.ended]
+    if ended:
+        forget(conn, list(numbers(conn, ended).values()))
     nos = allot(conn, [subject for subject, person in heard.items() if not person.empty])
     people = {no: heard[subject] for subject, no in sorted(nos.items(), key=itemgetter(1))}
     known = _known(conn, people)
@@ -68,8 +79,21 @@ def apply(conn: Connection, entries: Entries, opener: Opener) -> None:
 
 def applied(conn: Connection) -> int:
     """How many ledger entries the state takes into account: everything about a person below this index."""
-    row = conn.exec_driver_sql("SELECT size FROM consent_head WHERE id = 1").fetchone()
-    return row[0] if row else 0
+    rows = fetch(conn, "SELECT size FROM consent_head WHERE id = 1")
+    return rows[0][0] if rows else 0
+
+
+def erased(conn: Connection, subjects: Collection[SubjectId]) -> dict[SubjectId, bool]:
+    """By person of whom something is known: whether they are erased, or being erased. The others are left out.
+
+    Nothing is known here of those whose evidence has ended; the ledger alone still says that there was somebody.
+    """
+    nos = numbers(conn, subjects) if subjects else {}
+    gone = "EXISTS (SELECT 1 FROM consent_hold AS h WHERE h.no = s.no AND h.status IN ('erasing', 'erased'))"
+    asked = f"{db.among(conn, 'integer')} AS asked CROSS JOIN consent_subject AS s WHERE s.no = asked.value"
+    sql = f"SELECT s.no, CASE WHEN {gone} THEN 1 ELSE 0 END FROM {asked}"
+    found: dict[int, int] = dict(fetch(conn, sql, (db.listed(conn, list(nos.values())),))) if nos else {}
+    return {subject: bool(found[no]) for subject, no in nos.items() if no in found}
 
 
 def forget(conn: Connection, nos: Collection[int]) -> None:
@@ -88,19 +112,26 @@ def rebuild(conn: Connection, entries: Entries, opener: Opener) -> None:
     batch = list(entries)
     derived = _derived(conn, batch, opener)
     for table in (*(f"consent_{facet}" for facet in FACETS), "consent_touched", "consent_base", "consent_head"):
-        conn.exec_driver_sql(f"DELETE FROM {table}")
+        db.run(conn, f"DELETE FROM {table}")
     if batch:
         _advance(conn, batch)
     for facet, rows in derived.items():
         insert(conn, facet, rows)
 
 
-def equal(conn: Connection, entries: Entries, opener: Opener) -> list[Difference]:
-    """Where the tables differ from what the ledger says; empty when they agree."""
+def equal(
+    conn: Connection, entries: Entries, opener: Opener, unfinished: Collection[SubjectId] = ()
+) -> list[Difference]:
+    """Where the tables differ from what the ledger says; empty when they agree.
+
+    What stands about `unfinished` people, whose evidence was destroyed without its rows so far, is not compared.
+    """
     found = []
+    left = set(numbers(conn, unfinished).values())
     for facet, rows in _derived(conn, list(entries), opener).items():
         there = set(fetch(conn, f"SELECT {', '.join(COLUMNS[facet])} FROM consent_{facet}", ()))
-        implied = set(rows)
+        there = {row for row in there if row[0] not in left}
+        implied = {row for row in rows if row[0] not in left}
         if there != implied:
             found.append(Difference(f"consent_{facet}", len(implied - there), len(there - implied)))
     return found
@@ -120,55 +151,61 @@ def _derived(conn: Connection, entries: Entries, opener: Opener) -> dict[str, li
 
 
 def _renew(conn: Connection, facet: str, people: Mapping[int, Heard], known: Collection[int]) -> None:
-    changed = {no: person for no, person in people.items() if _says(person, facet)}
-    old = [no for no in changed if no in known]
-    before = _remembered(conn, facet, old)
-    nothing = Remembered()
+    """Bring one facet of the people who were heard up to date: rows that no longer hold go, new ones come."""
+    says = _SAYS[facet]
+    changed = {no: person for no, person in people.items() if says(person)}
+    old = _rows(conn, facet, [no for no in changed if no in known])
+    before = {no: Remembered() for no in changed}
+    _MEMORY[facet](before, old)
     rows_of = _BUILD[facet]
-    rows = [row for no, person in changed.items() for row in rows_of(no, person, before.get(no, nothing))]
-    if facet == "choice":
-        # A voice that did not speak in this batch keeps its rows.
-        for no in old:
-            for voice in changed[no].choices:
-                conn.exec_driver_sql("DELETE FROM consent_choice WHERE no = ? AND voice = ?", (no, voice))
-    elif facet != "told":  # what was told is only ever added to
-        _delete(conn, facet, old)
+    rows = [row for no, person in changed.items() for row in rows_of(no, person, before[no])]
+    if old:
+        held = set(old)
+        # What was told is only ever added to; of a person's choices, those keys are written anew about which something
+        # new was said; everything else is written anew whole.
+        if facet != "told":
+            fresh, keys = set(rows), {row[:_KEY] for row in rows}
+            renewed = (row for row in old if facet != "choice" or row[:_KEY] in keys)
+            delete(conn, facet, [row for row in renewed if row not in fresh])
+        rows = [row for row in rows if row not in held]
     insert(conn, facet, rows)
 
 
-def _says(person: Heard, facet: str) -> bool:
-    return bool({"choice": person.choices, "hold": person.holds, "person": person.facts, "told": person.told}[facet])
-
-
-def _remembered(conn: Connection, facet: str, nos: list[int]) -> dict[int, Remembered]:
-    people = {no: Remembered() for no in nos}
-    if people:
-        columns = ", ".join(f"r.{column}" for column in COLUMNS[facet])
-        sql = f"SELECT {columns} FROM json_each(?) AS asked CROSS JOIN consent_{facet} AS r ON r.no = asked.value"
-        _MEMORY[facet](people, fetch(conn, sql, (json.dumps(nos),)))
-    return people
+def _rows(conn: Connection, facet: str, nos: list[int]) -> list[Row]:
+    if not nos:
+        return []
+    columns = ", ".join(f"r.{column}" for column in COLUMNS[facet])
+    asked = db.among(conn, "integer")
+    sql = f"SELECT {columns} FROM {asked} AS asked CROSS JOIN consent_{facet} AS r WHERE r.no = asked.value"
+    return fetch(conn, sql, (db.listed(conn, nos),))
 
 
 def _known(conn: Connection, nos: Collection[int]) -> set[int]:
-    sql = "SELECT s.no FROM json_each(?) AS asked CROSS JOIN consent_subject AS s ON s.no = asked.value"
-    return {row[0] for row in fetch(conn, sql, (json.dumps(list(nos)),))}
+    asked = db.among(conn, "integer")
+    sql = f"SELECT s.no FROM {asked} AS asked CROSS JOIN consent_subject AS s WHERE s.no = asked.value"
+    return {row[0] for row in fetch(conn, sql, (db.listed(conn, nos),))}
 
 
 def _delete(conn: Connection, facet: str, nos: Collection[int]) -> None:
-    sql = f"DELETE FROM consent_{facet} WHERE no IN (SELECT value FROM json_each(?))"
-    conn.exec_driver_sql(sql, (json.dumps(list(nos)),))
+    sql = f"DELETE FROM consent_{facet} WHERE no IN (SELECT value FROM {db.among(conn, 'integer')} AS gone)"
+    db.run(conn, sql, (db.listed(conn, nos),))
 
 
 def _touch(conn: Connection, nos: Collection[int]) -> None:
     # Without base files nothing needs masking, and a first load does not pay for it.
-    if nos and fetch(conn, "SELECT 1 FROM consent_base", ()):
-        conn.exec_driver_sql("INSERT OR IGNORE INTO consent_touched (no) VALUES (?)", [(no,) for no in nos])
+    if nos:
+        asked = f"SELECT value FROM {db.among(conn, 'integer')} AS asked WHERE EXISTS (SELECT 1 FROM consent_base)"
+        sql = f"INSERT INTO consent_touched (no) {asked} ON CONFLICT DO NOTHING"
+        db.run(conn, sql, (db.listed(conn, list(nos)),))
 
 
 def _advance(conn: Connection, batch: Sequence[tuple[int, object]]) -> None:
-    size = applied(conn)
     first, last = batch[0][0], batch[-1][0]
-    if first < size or any(one >= other for (one, _), (other, _) in pairwise(batch)):
-        raise Conflict(f"entries out of order: the state of consent knows {size} entries, the next one was {first}")
-    sql = "INSERT INTO consent_head (id, size) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET size = excluded.size"
-    conn.exec_driver_sql(sql, (last + 1,))
+    sql = (
+        "INSERT INTO consent_head (id, size) VALUES (1, ?) "
+        "ON CONFLICT (id) DO UPDATE SET size = excluded.size WHERE consent_head.size <= ?"
+    )
+    forward = all(one < other for (one, _), (other, _) in pairwise(batch))
+    if not forward or db.run(conn, sql, (last + 1, first)).rowcount != 1:
+        known = applied(conn)
+        raise Conflict(f"entries out of order: the state of consent knows {known} entries, the next one was {first}")

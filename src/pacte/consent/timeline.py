@@ -43,11 +43,14 @@ class Rectangle(NamedTuple):
 
 def rectangles(events: Iterable[Event]) -> list[Rectangle]:
     """The rectangles of one key. Each entry in turn changes what is known: it overtakes the steps that it beats."""
+    said = sorted(events, key=attrgetter("entry"))
+    if len(said) == 1:
+        return [Rectangle(said[0].start, None, said[0].entry, None, said[0])]
     steps: list[Event] = []  # what is known so far: the winner from its start until the next one's start
     starts: list[int] = []
     known: list[int] = []  # since which entry each step has had its present extent
     past: list[Rectangle] = []
-    for event in sorted(events, key=attrgetter("entry")):
+    for event in said:
         begun = bisect_right(starts, event.start)
         if begun and steps[begun - 1] > event:
             continue
@@ -97,13 +100,19 @@ def closure(keys: Iterable[Key]) -> set[Key]:
 
 
 def extended(known: Mapping[Key, list[Event]], said: Iterable[tuple[Key, Event]]) -> Iterator[tuple[Key, list[Event]]]:
-    """Every key with its events, after `said` is added to what is `known` of one person and voice.
+    """The keys that change, each with all its events, when `said` is added to what is `known` of one person and voice.
 
-    A key that did not exist inherits what the known keys that cover it remember.
+    A key that did not exist inherits what the known keys that cover it remember; one that is not covered by anything
+    said stays as it is and is left out.
     """
     news = list(said)
+    if not known and len(news) == 1:  # the first word of somebody: nothing to weigh it against
+        yield news[0][0], [news[0][1]]
+        return
     for key in closure([*known, *(about for about, _ in news)]):
         events = known.get(key)
+        if events is not None and not any(covers(about, key) for about, _ in news):
+            continue
         if events is None:
             inherited = {event.entry: event for about, old in known.items() if covers(about, key) for event in old}
             events = list(inherited.values())

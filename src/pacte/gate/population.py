@@ -1,31 +1,38 @@
 """Decide for a population: one SQL query that answers for each person what `one.may` would.
 
-The rules are the stored table's, compiled to one CASE expression; the facts are the same intervals that the reader for
-one person uses. A property test binds the two: a set is decided as its members would be.
+People of whom the rules can tell nothing apart are of one class; the facts of the classes are a table, and the stored
+table's rules, compiled to one CASE expression, answer for each. The facts come from the same intervals that the reader
+for one person uses. A property test binds the two: a set is decided as its members would be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection
 
 from pacte.consent import population, state
 from pacte.consent.facts import UNKNOWN, standing_in
+from pacte.consent.population import Asked, People
 from pacte.gate import rules as stored
 from pacte.gate.one import categories_of
 from pacte.gate.questions import facts_read
 from pacte.gate.values import Funnel, Question
-from pacte.kernel.errors import Denied, PacteError
-from pacte.lake.source import quoted
+from pacte.kernel.errors import Conflict, Denied, PacteError
+from pacte.lake.source import open_lake
 from pacte.ledger import queries
-from pacte.policy.sql import reason_case
-from pacte.policy.table import RuleTable
-from pacte.policy.vocabulary import GRADES, STATEMENTS, RuleError, grade_level
+from pacte.policy.sql import marks, reason_case
+from pacte.policy.table import NoticeRules, RuleTable
+from pacte.policy.vocabulary import FACTS, GRADES, STATEMENTS, RuleError, grade_level
+
+MEMORY = "1GB"
+"""What DuckDB may take for itself; one scan needs far less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +46,25 @@ class Verdicts:
 def decide_set(conn: Connection, lake: Path, table: RuleTable, question: Question, *, proofs: bool = False) -> Verdicts:
     """Decide for every known person. With `proofs`, also count who would be permitted with a better proof.
 
-    Raises `Denied` when the facts are behind the ledger or a rule cannot be evaluated: then nobody is permitted.
+    Raises `Denied` when the facts are behind the ledger or a rule cannot be evaluated: then nobody is permitted;
+    `Conflict` when the lake was rewritten while it was read.
     """
     _refuse_stale(conn)
-    duck = duckdb.connect(":memory:")
     try:
-        _facts(duck, conn, lake, table, question)
-        funnel = Funnel(*_counts(duck, table, question), _if_proved(duck, table, question) if proofs else {})
-        numbers = duck.sql("SELECT no FROM verdict WHERE reason = 'permitted' ORDER BY no").to_arrow_table()
-        return Verdicts(numbers.column("no").combine_chunks(), funnel)
+        with _reading(conn, lake) as duck:
+            crowd = _crowd(duck, conn, lake, table, question)
+            reasons = _decided(duck, table, question, crowd.facts)
+            better = _if_proved(duck, table, question, crowd, reasons) if proofs else {}
     except Exception as error:  # fail closed: whatever goes wrong while deciding permits nobody
         if isinstance(error, PacteError) and not isinstance(error, RuleError):
             raise
         raise Denied("rule_error", "a rule could not be evaluated for this population; nobody is permitted") from None
-    finally:
-        duck.close()
+    counts = {"permitted": 0}
+    for reason, size in sorted(zip(reasons, crowd.people.sizes.tolist(), strict=True)):
+        counts[reason] = counts.get(reason, 0) + size
+    open_to = np.array([reason == "permitted" for reason in reasons], dtype=bool)
+    permitted = crowd.people.numbers[open_to[crowd.people.classes]] if reasons else crowd.people.numbers
+    return Verdicts(pa.array(permitted, pa.int64()), Funnel(len(crowd.people.numbers), counts, better))
 
 
 def reasons(conn: Connection, lake: Path, table: RuleTable, question: Question) -> dict[int, str]:
@@ -68,29 +79,43 @@ def each(conn: Connection, lake: Path, tables: Sequence[RuleTable], question: Qu
     Facts are looked up once for tables that read the same of them.
     """
     _refuse_stale(conn)
-    duck = duckdb.connect(":memory:")
-    found, looked_up = [], None
-    try:
+    found: list[pa.Table] = []
+    crowd, looked_up = None, None
+    with _reading(conn, lake) as duck:
         for table in tables:
-            if (read := _reading(table, question)) != looked_up:
-                duck.execute("DROP TABLE IF EXISTS facts")
-                _facts(duck, conn, lake, table, question)
-                looked_up = read
-            case = reason_case(table.purposes[question.purpose], question.as_of).sql(dialect="duckdb")
-            found.append(duck.sql(f"SELECT no, {case} AS reason FROM facts").to_arrow_table())
-    finally:
-        duck.close()
+            if crowd is None or _depends(table, question) != looked_up:
+                crowd, looked_up = _crowd(duck, conn, lake, table, question), _depends(table, question)
+            said = pa.array(_decided(duck, table, question, crowd.facts), pa.string())
+            reason = pa.DictionaryArray.from_arrays(pa.array(crowd.people.classes), said).cast(pa.string())
+            found.append(pa.table({"no": pa.array(crowd.people.numbers, pa.int64()), "reason": reason}))
     return found
 
 
-def _reading(table: RuleTable, question: Question) -> tuple[object, ...]:
-    """What `_facts` takes from a table: two tables with the same have the same facts for this question."""
-    notices = [
-        (digest, notice.purposes.get(question.purpose), notice.says.get(question.purpose))
-        for digest, notice in table.notices.items()
-        if question.purpose in notice.purposes or question.purpose in notice.says
-    ]
-    return facts_read(table.purposes[question.purpose]), categories_of(table, question.fields), notices
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Everybody, and the facts of each class as the rules name them."""
+
+    people: People
+    facts: population.Facts
+
+
+@contextmanager
+def _reading(conn: Connection, lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that reads the lake and nothing else."""
+    duck = open_lake(conn, lake, {})
+    try:
+        yield duck
+    except duckdb.IOException:
+        raise Conflict("a file of the lake went away while it was read (an erasure, a load); ask again") from None
+    finally:
+        duck.close()
+
+
+def _depends(table: RuleTable, question: Question) -> tuple[object, ...]:
+    """What `_crowd` takes from a table: two tables with the same have the same facts for this question."""
+    rules = table.purposes[question.purpose]
+    told = [(digest, _told(table, question, notice)) for digest, notice in table.notices.items()]
+    return facts_read(rules), marks(rules, question.as_of), categories_of(table, question.fields), told
 
 
 def _refuse_stale(conn: Connection) -> None:
@@ -99,83 +124,103 @@ def _refuse_stale(conn: Connection) -> None:
         raise Denied("facts_missing", "the facts about people are behind the ledger; nobody is permitted")
 
 
-def _facts(duck: duckdb.DuckDBPyConnection, conn: Connection, lake: Path, table: RuleTable, question: Question) -> None:
-    """Make the view `facts`: one row per known person, columns as the rules name them."""
-    arguments = (question.purpose, question.channel, question.recipient, question.as_of, question.known)
-    read = facts_read(table.purposes[question.purpose])
-    people = population.view_sql(duck, conn, lake, *arguments, standing_in(read))
-    asked = [statement for statement in STATEMENTS if f"told.{statement}" in read]
-    masks, full = _masks(table, question.purpose, sorted(categories_of(table, question.fields)), asked)
-    naming = masks.column("notice").to_pylist()
-    told = population.told_view(duck, conn, lake, question.as_of, question.known, naming)
-    duck.register("notice_mask", masks)
-    says = "".join(
-        f"CASE WHEN (coalesce(i.said, 0) >> {place}) & 1 = 1 THEN 1 ELSE 0 END AS told_{statement}, "
-        for place, statement in enumerate(asked)
-    )
-    known = ", ".join(f"p.{name.replace('.', '_')}" for name in sorted({"choice.grade", *read} & UNKNOWN.keys()))
-    stopped = int(stored.stopped(conn, question.purpose, question.as_of, question.known))
-    duck.execute(
-        f"""
-        CREATE TEMP TABLE facts AS
-        WITH informed AS (
-          SELECT t.no, bit_or(m.mask) AS mask, bit_or(m.said) AS said
-          FROM {told} t JOIN notice_mask m USING (notice) GROUP BY t.no)
-        SELECT p.no, {known}, {stopped} AS use_stopped, 1 AS use_in_force,
-               {quoted(question.channel)} AS use_channel, {quoted(question.recipient)} AS use_recipient, {says}
-               CASE WHEN coalesce(i.mask, 0) = {full} THEN 1 ELSE 0 END AS told_requested
-        FROM {people} p LEFT JOIN informed i USING (no)
-        """
-    )
-
-
-def _masks(
-    table: RuleTable, purpose: str, categories: Sequence[str], statements: Sequence[str]
-) -> tuple[pa.Table, int]:
-    """Per notice two bit masks, and the first one's value for who was told everything.
-
-    `mask`: bit 0 says that it names the purpose, the others which category it tells of. `said`: which of the
-    statements it makes about the purpose.
-    """
-    rows = []
-    for digest, notice in table.notices.items():
-        told, said = notice.purposes.get(purpose), set(notice.says.get(purpose, ()))
-        named = 0 if told is None else 1 + (_bits(categories, set(told)) << 1)
-        if named or said:
-            rows.append((digest, named, _bits(statements, said)))
-    columns = {
-        "notice": pa.array([row[0] for row in rows], pa.string()),
-        "mask": pa.array([row[1] for row in rows], pa.int64()),
-        "said": pa.array([row[2] for row in rows], pa.int64()),
-    }
-    return pa.table(columns), (1 << (len(categories) + 1)) - 1
-
-
-def _bits(words: Sequence[str], found: Collection[str]) -> int:
-    return sum(1 << place for place, word in enumerate(words) if word in found)
-
-
-def _counts(duck: duckdb.DuckDBPyConnection, table: RuleTable, question: Question) -> tuple[int, dict[str, int]]:
-    case = reason_case(table.purposes[question.purpose], question.as_of).sql(dialect="duckdb")
-    duck.execute(f"CREATE TEMP TABLE verdict AS SELECT no, {case} AS reason FROM facts")
-    rows = duck.execute("SELECT reason, count(*) FROM verdict GROUP BY reason ORDER BY reason").fetchall()
-    counts = {"permitted": 0} | dict(rows)
-    return sum(counts.values()), counts
-
-
-def _if_proved(duck: duckdb.DuckDBPyConnection, table: RuleTable, question: Question) -> dict[str, int]:
-    """For each grade above none: how many of those excluded for a weak proof would pass with that grade found."""
+def _crowd(
+    duck: duckdb.DuckDBPyConnection, conn: Connection, lake: Path, table: RuleTable, question: Question
+) -> _Crowd:
+    """Everybody known, and the facts that decide."""
     rules = table.purposes[question.purpose]
-    case = reason_case(rules, question.as_of).sql(dialect="duckdb")
+    read = facts_read(rules) | {"choice.grade"}
+    notices = _notices(table, question, read)
+    likes = sorted(set(notices.values()), key=repr)
+    asked = Asked(
+        question.purpose,
+        question.channel,
+        question.recipient,
+        question.as_of,
+        question.known,
+        read,
+        marks(rules, question.as_of),
+        standing_in(read),
+        {digest: likes.index(like) for digest, like in notices.items()},
+    )
+    people = population.read(duck, conn, lake, asked)
+    use: dict[str, str | int] = {
+        "use.stopped": int(stored.stopped(conn, question.purpose, question.as_of, question.known)),
+        "use.in_force": 1,
+        "use.channel": question.channel,
+        "use.recipient": question.recipient,
+    }
+    wanted = frozenset(categories_of(table, question.fields))
+    many = len(people.sizes)
+    bits = [int(held or 0) for held in people.facts.get("told", [0] * many)]
+    told = {
+        some: _told_of([like for at, like in enumerate(likes) if some >> at & 1], wanted) for some in sorted(set(bits))
+    }
+    facts: population.Facts = {**people.facts, **{name: [value] * many for name, value in use.items()}}
+    facts |= {
+        name: [told[some][name] for some in bits] for name in ("told.requested", *map("told.{}".format, STATEMENTS))
+    }
+    return _Crowd(people, facts)
+
+
+_Telling = tuple[frozenset[str] | None, frozenset[str]]
+"""What a notice tells of the purpose: the categories (`None`: it does not name it), and its other statements."""
+
+
+def _notices(table: RuleTable, question: Question, read: Collection[str]) -> Mapping[str, _Telling]:
+    """The notices that say anything of the purpose that the rules ask for."""
+    if not any(fact.startswith("told.") for fact in read):
+        return {}
+    found = {digest: _told(table, question, notice) for digest, notice in table.notices.items()}
+    return {digest: told for digest, told in found.items() if told != (None, frozenset())}
+
+
+def _told(table: RuleTable, question: Question, notice: NoticeRules) -> _Telling:
+    named = notice.purposes.get(question.purpose)
+    wanted = categories_of(table, question.fields)
+    said = frozenset(notice.says.get(question.purpose, ()))
+    return None if named is None else frozenset(named) & frozenset(wanted), said
+
+
+def _told_of(told: Sequence[_Telling], wanted: frozenset[str]) -> dict[str, int]:
+    """The facts `told.*` of whoever was told so."""
+    naming = [categories for categories, _ in told if categories is not None]
+    said = {statement for _, statements in told for statement in statements}
+    covered = bool(naming) and wanted <= frozenset().union(*naming)
+    return {"told.requested": int(covered), **{f"told.{name}": int(name in said) for name in STATEMENTS}}
+
+
+def _decided(
+    duck: duckdb.DuckDBPyConnection, table: RuleTable, question: Question, facts: population.Facts
+) -> list[str]:
+    """The reason of each class, by the rules as SQL."""
+    many = len(facts["person.known"])
+    if not many:
+        return []
+    names = sorted((facts_read(table.purposes[question.purpose]) | {"person.known"}) & FACTS.keys())
+    columns = {
+        name.replace(".", "_"): pa.array(
+            facts.get(name) or [UNKNOWN[name]] * many, pa.string() if FACTS[name] is str else pa.int64()
+        )
+        for name in names
+    }
+    duck.register("facts", pa.table({"class": pa.array(range(many), pa.int64()), **columns}))
+    case = reason_case(table.purposes[question.purpose], question.as_of).sql(dialect="duckdb", copy=False)
+    found = duck.execute(f"SELECT {case} AS reason FROM facts ORDER BY class").fetchall()
+    duck.unregister("facts")
+    return [row[0] for row in found]
+
+
+def _if_proved(
+    duck: duckdb.DuckDBPyConnection, table: RuleTable, question: Question, crowd: _Crowd, reasons: Sequence[str]
+) -> dict[str, int]:
+    """For each grade above none: how many of those excluded for a weak proof would pass with that grade found."""
+    weak = [at for at, reason in enumerate(reasons) if reason == "proof_too_weak"]
+    sizes = crowd.people.sizes[weak].tolist()
+    facts = {name: [column[at] for at in weak] for name, column in crowd.facts.items()}
     found: dict[str, int] = {}
     for rank, grade in sorted((grade_level(grade), grade) for grade in GRADES if grade_level(grade)):
-        duck.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE better AS
-            SELECT f.* REPLACE (greatest(f.choice_grade, {rank}) AS choice_grade)
-            FROM facts f JOIN verdict v USING (no) WHERE v.reason = 'proof_too_weak'
-            """
-        )
-        row = duck.execute(f"SELECT count(*) FROM (SELECT {case} AS reason FROM better) WHERE reason = 'permitted'")
-        found[grade] = int(row.fetchall()[0][0])
+        grades: list[str | int | None] = [max(int(held or 0), rank) for held in facts["choice.grade"]]
+        passed = _decided(duck, table, question, {**facts, "choice.grade": grades})
+        found[grade] = sum(size for size, reason in zip(sizes, passed, strict=True) if reason == "permitted")
     return found

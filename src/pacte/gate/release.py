@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection
 
 from pacte.gate.permit import PermitSet
 from pacte.gate.population import decide_set
-from pacte.gate.use import declared
+from pacte.gate.proposal import declared
+from pacte.gate.questions import complete
+from pacte.gate.values import Question
 from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound, Unsafe, named
 from pacte.kernel.instant import SECOND, Instant
-from pacte.keys.pseudonym import pseudonyms
+from pacte.keys.pseudonym import replace_by_pseudonyms
 from pacte.keys.store import KeyStore
 from pacte.lake import numbers
 from pacte.lake.schema import schema_of
@@ -61,12 +64,29 @@ def release(source: Source, permits: PermitSet, now: Instant, columns: Sequence[
     _refuse(table, permits, wanted)
     names = _pseudonyms(source, permits, held)
     query = _query(table, wanted, table.purposes[permits.purpose])
+    return _rows(source.conn, source.lake, table, names, query)
+
+
+def shape(conn: Connection, lake: Path, question: Question) -> pa.Schema:
+    """The columns that a use of this question would release; nobody is decided about, and no row is read.
+
+    Raises `Denied` for what the policy in force does not declare.
+    """
+    _, table = declared(conn, question)
+    question = complete(table, question)
+    query = _query(table, releasable(table, question.fields), table.purposes[question.purpose])
+    nobody = pa.table({"_no": pa.array([], pa.int64()), "pseudonym": pa.array([], pa.string())})
+    return _rows(conn, lake, table, nobody, f"SELECT * FROM ({query}) LIMIT 0").schema
+
+
+def _rows(conn: Connection, lake: Path, table: RuleTable, names: pa.Table, query: str) -> pa.Table:
+    """What a query over the lake's views says of the people in `names`."""
     schemas = {
         name: schema_of({field: spec["type"] for field, spec in dataset["fields"].items() if "identity" not in spec})
         for name, dataset in _datasets(table).items()
     }
     try:
-        with open_lake(source.conn, source.lake, schemas) as duck:
+        with open_lake(conn, lake, schemas) as duck:
             duck.register("permitted", names)
             return duck.sql(query).to_arrow_table()
     except duckdb.IOException:
@@ -136,7 +156,9 @@ def still_permitted(source: Source, permits: PermitSet, now: Instant) -> tuple[R
 def _pseudonyms(source: Source, permits: PermitSet, held: list[int]) -> pa.Table:
     subjects = numbers.subjects(source.conn, held)
     key = source.keys.house_key(f"pseudonym:{permits.domain}:{EPOCH}")
-    names = pseudonyms(key, b"".join(bytes.fromhex(subject) for subject in subjects.values())).hex()
+    blocks = np.frombuffer(bytearray.fromhex("".join(subjects.values())), np.uint8)
+    replace_by_pseudonyms(key, blocks)
+    names = blocks.tobytes().hex()
     return pa.table(
         {
             "_no": pa.array(list(subjects), pa.int64()),

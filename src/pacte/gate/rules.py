@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from threading import Lock
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, LargeBinary, Row, String, Table, Text, insert, select
+from sqlalchemy import Column, Connection, Index, LargeBinary, Row, String, Table, Text, insert, select
 
+from pacte.kernel import db
 from pacte.kernel.canonical import Json, canonical
-from pacte.kernel.db import metadata
+from pacte.kernel.db import Int64, metadata
 from pacte.kernel.errors import NotFound, Unsafe
 from pacte.kernel.instant import Instant
 from pacte.policy.table import RuleTable
@@ -25,32 +27,32 @@ tables = Table("gate_rules", metadata, Column("digest", String(64), primary_key=
 policies = Table(
     "gate_policy",
     metadata,
-    Column("entry", Integer, primary_key=True),
+    Column("entry", Int64, primary_key=True, autoincrement=False),
     Column("policy", String(64), nullable=False),
     Column("rules", String(64), nullable=False),
-    Column("effective", Integer, nullable=False),
+    Column("effective", Int64, nullable=False),
 )
 
 texts = Table("gate_policy_text", metadata, Column("digest", String(64), primary_key=True), Column("body", Text))
 
 notices_seen = Table(
-    "gate_notice", metadata, Column("digest", String(64), primary_key=True), Column("entry", Integer, nullable=False)
+    "gate_notice", metadata, Column("digest", String(64), primary_key=True), Column("entry", Int64, nullable=False)
 )
 
 stops = Table(
     "gate_stop",
     metadata,
-    Column("entry", Integer, primary_key=True),
+    Column("entry", Int64, primary_key=True, autoincrement=False),
     Column("scope", String, nullable=False),
-    Column("stopped", Integer, nullable=False),
-    Column("effective", Integer, nullable=False),
+    Column("stopped", Int64, nullable=False),
+    Column("effective", Int64, nullable=False),
 )
 
 use_sets = Table(
     "gate_use_set",
     metadata,
     Column("use", String(32), primary_key=True),
-    Column("bucket", Integer, primary_key=True),
+    Column("bucket", Int64, primary_key=True, autoincrement=False),
     Column("members", LargeBinary, nullable=False),
 )
 Index("gate_stop_scope", stops.c.scope)
@@ -66,12 +68,44 @@ def store(conn: Connection, table: RuleTable) -> str:
 
 def load(conn: Connection, digest: str) -> RuleTable:
     """The rule table stored under `digest`; `Unsafe` when what is stored no longer has that digest."""
-    return _parsed(_body(conn, digest))
+    return _table(digest, _stored(conn, digest))
 
 
-@lru_cache(maxsize=32)
-def _parsed(body: str) -> RuleTable:
-    return RuleTable.from_json(json.loads(body))
+def load_in_force(conn: Connection, as_of: Instant, known: int) -> tuple[str, RuleTable] | None:
+    """The digest and the rule table in force at `as_of`, by what was known at ledger size `known`, in one look."""
+    found = db.fetch(
+        conn,
+        "SELECT p.rules, r.body FROM gate_policy AS p LEFT JOIN gate_rules AS r ON r.digest = p.rules "
+        "WHERE p.entry < ? AND p.effective <= ? ORDER BY p.entry DESC LIMIT 1",
+        (known, as_of),
+    )
+    if not found:
+        return None
+    digest, body = found[0]
+    return digest, _table(digest, body)
+
+
+KEPT_TABLES = 32
+"""Rule tables kept read in a process; the one read longest ago goes first."""
+
+_reading = Lock()
+_read: OrderedDict[str, tuple[str, RuleTable]] = OrderedDict()
+"""By digest: bytes that have this digest, and the table that they are."""
+
+
+def _table(digest: str, body: str | None) -> RuleTable:
+    # What is stored is fetched and compared every time, so that a changed table is found at the next answer; only its
+    # hashing and reading are done once. Nothing kept here depends on the house, the moment or the ledger.
+    known = _read.get(digest)
+    if known is not None and known[0] == body:
+        return known[1]
+    whole = _whole(digest, body)
+    table = RuleTable.from_json(json.loads(whole))
+    with _reading:
+        _read[digest] = (whole, table)
+        while len(_read) > KEPT_TABLES:
+            _read.popitem(last=False)
+    return table
 
 
 def latest(conn: Connection) -> Row[Any] | None:
@@ -134,6 +168,20 @@ def policy_text(conn: Connection, digest: str) -> str:
     return str(body)
 
 
+def text_in_force(conn: Connection, as_of: Instant) -> tuple[str, str | None] | None:
+    """The digest of the policy in force at `as_of` and what is stored under it, in one look and not checked against it.
+
+    For whoever compares it with a text that was checked before; `policy_text` checks.
+    """
+    found = db.fetch(
+        conn,
+        "SELECT p.policy, t.body FROM gate_policy AS p LEFT JOIN gate_policy_text AS t ON t.digest = p.policy "
+        "WHERE p.effective <= ? ORDER BY p.entry DESC LIMIT 1",
+        (as_of,),
+    )
+    return (str(found[0][0]), found[0][1]) if found else None
+
+
 def beginning(conn: Connection, prefix: str) -> list[tuple[str, str]]:
     """(policy digest, rules digest) of the published policies whose digest begins so, each once, oldest first."""
     rows = conn.execute(select(policies).where(policies.c.policy.startswith(prefix, autoescape=True)))
@@ -163,17 +211,21 @@ def policy_entries(conn: Connection) -> list[tuple[int, str]]:
 
 def load_json(conn: Connection, digest: str) -> Json:
     """The rule table stored under `digest` as JSON; `Unsafe` when what is stored no longer has that digest."""
-    found: Json = json.loads(_body(conn, digest))
+    found: Json = json.loads(_whole(digest, _stored(conn, digest)))
     return found
 
 
-def _body(conn: Connection, digest: str) -> str:
-    body = conn.execute(select(tables.c.body).where(tables.c.digest == digest)).scalar()
+def _stored(conn: Connection, digest: str) -> str | None:
+    found = db.fetch(conn, "SELECT body FROM gate_rules WHERE digest = ?", (digest,))
+    return found[0][0] if found else None
+
+
+def _whole(digest: str, body: str | None) -> str:
     if body is None:
         raise NotFound("the rule table that this decision needs is not stored here")
     if hashlib.sha256(body.encode()).hexdigest() != digest:
         raise Unsafe("a stored rule table was changed; its digest no longer matches, and nothing is decided by it")
-    return str(body)
+    return body
 
 
 def in_force(conn: Connection, as_of: Instant, known: int) -> tuple[str, str] | None:
@@ -184,16 +236,13 @@ def in_force(conn: Connection, as_of: Instant, known: int) -> tuple[str, str] | 
 
 def stopped(conn: Connection, purpose: str, as_of: Instant, known: int) -> bool:
     """Whether a stop of the whole house or of this purpose had effect; each rule table says which purposes heed it."""
-    for scope in ("*", purpose):
-        last = conn.execute(
-            select(stops.c.stopped)
-            .where(stops.c.scope == scope, stops.c.entry < known, stops.c.effective <= as_of)
-            .order_by(stops.c.effective.desc(), stops.c.entry.desc())
-            .limit(1)
-        ).scalar()
-        if last:
-            return True
-    return False
+    found = db.fetch(
+        conn,
+        "SELECT scope, stopped FROM gate_stop WHERE scope IN ('*', ?) AND entry < ? AND effective <= ? "
+        "ORDER BY effective, entry",
+        (purpose, known, as_of),
+    )
+    return any(dict(found).values())  # the last word about each scope
 
 
 def differences(conn: Connection, entries: Iterable[tuple[int, Mapping[str, Any]]]) -> list[str]:

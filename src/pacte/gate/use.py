@@ -1,29 +1,29 @@
 """Permits: decide, record, only then release.
 
-Both verbs run inside the caller's write transaction, so that the facts they read are the ledger's head and nobody can
-slip a withdrawal between the decision and its record. INVARIANT: the caller hands the permit on after COMMIT only
+Both verbs run inside the caller's write transaction, so that nobody can slip a withdrawal between the decision and its
+record: one person is decided there by the ledger's head; a population is decided before, and then looked at again for
+what was said since (see `proposal`). INVARIANT: the caller hands the permit on after COMMIT only
 (`app.House` does), therefore nothing is released that is not recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from pacte.gate import rules as stored
 from pacte.gate.one import categories_of, may
 from pacte.gate.permit import LIFETIME, LIFETIME_ONE, Permit, PermitSet, _permit, _permit_set
-from pacte.gate.population import decide_set
-from pacte.gate.questions import HOUSE, complete, refuse, turns
+from pacte.gate.proposal import Proposal, declared
+from pacte.gate.questions import complete, turns
 from pacte.gate.values import Decision, Funnel, Question, UseRecord
-from pacte.kernel.errors import BadInput, Denied
+from pacte.kernel import db
+from pacte.kernel.errors import BadInput
 from pacte.kernel.ids import SubjectId, UseId, new_use_id
 from pacte.kernel.instant import Instant
-from pacte.lake import numbers
 from pacte.ledger import log, membership
 from pacte.ledger.entries import BUCKETS
 from pacte.ledger.note import Signer
@@ -43,46 +43,69 @@ class Act:
     present: Instant
 
 
-def permit_set(
-    conn: Connection, lake: Path, question: Question, act: Act, until: Instant, *, proofs: bool = False
-) -> PermitSet:
-    """Decide for everybody at the ledger's head, record the use, and return the set that may be used.
+def permit_set(conn: Connection, proposal: Proposal, act: Act, until: Instant) -> PermitSet:
+    """Record a proposed use, and return the set that may be used. The caller has seen that the proposal stands.
 
-    `until` is the declared end of the sealed set. Raises `Denied` when the whole use is impossible: no policy in force,
-    unknown purpose, undeclared field, channel left out, a purpose of the house's own.
+    The permit counts from the instant that was decided about. `until` is the declared end of the sealed set.
     """
-    if question.purpose.startswith(HOUSE):
-        raise Denied("unknown_purpose", "the house's own purposes are about one person at a time")
-    (policy, digest), table = declared(conn, question)
-    question = complete(table, question)
-    verdicts = decide_set(conn, lake, table, question, proofs=proofs)
-    use = new_use_id()
-    ids = numbers.subjects(conn, verdicts.permitted.to_pylist())
-    tree = membership.build(use, b"".join(bytes.fromhex(subject) for subject in ids.values()))
+    question, table, tree = proposal.question, proposal.table, proposal.set
     about = {"mode": "set", "set": tree.commitment(), "until": until}
-    term = _term(conn, table, question.purpose, act, LIFETIME)
-    index = _record(conn, question, verdicts.funnel, (policy, digest), table, use, act, term, about)
-    rows = [{"use": use, "bucket": number, "members": held} for number, held in _buckets(tree)]
-    if rows:
-        conn.execute(insert(stored.use_sets), rows)
-    record = UseRecord(use, index, question, verdicts.funnel, digest, policy, tree.root.hex())
-    return _permit_set(record, _capacity(table, question.purpose), term, verdicts.permitted)
+    decided = replace(act, present=question.as_of)
+    term = _term(conn, table, question.purpose, decided, LIFETIME)
+    rules = (proposal.policy, proposal.rules)
+    entry = _entry(question, proposal.verdicts.funnel, rules, table, tree.use, act, term, about)
+    index = log.append(conn, [entry], act.clock, act.signer).first_index
+    db.insert(conn, "gate_use_set", ("use", "bucket", "members"), [(tree.use, *held) for held in _buckets(tree)])
+    record = UseRecord(
+        tree.use, index, question, proposal.verdicts.funnel, proposal.rules, proposal.policy, tree.root.hex()
+    )
+    return _permit_set(record, _capacity(table, question.purpose), term, proposal.verdicts.permitted)
 
 
-def permit_one(conn: Connection, subject: SubjectId, question: Question, act: Act) -> Permit | Decision:
-    """Decide for one person at the ledger's head; a permitted use is recorded and gives a `Permit`."""
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """A permitted use of one person that is not recorded yet: it opens nothing before it is."""
+
+    entry: Mapping[str, Any]
+    """The `use` entry, to be recorded in the transaction that decided."""
+    _use: UseId
+    _question: Question
+    _rules: tuple[str, str]
+    _capacity: tuple[str, str, str]
+    _term: tuple[Instant, Instant]
+    _subject: SubjectId
+
+    def recorded(self, index: int) -> Permit:
+        """The permit, once the entry is durable under this ledger index; whoever records it calls this after COMMIT."""
+        policy, digest = self._rules
+        record = UseRecord(self._use, index, self._question, _ALONE, digest, policy)
+        return _permit(record, self._capacity, self._term, self._subject)
+
+
+_ALONE = Funnel(1, {"permitted": 1}, {})
+
+
+def intend_one(conn: Connection, subject: SubjectId, question: Question, act: Act) -> Intended | Decision:
+    """Decide for one person at the ledger's head; a permitted use is still to be recorded, in this transaction."""
     (policy, digest), table = declared(conn, question)
     question = complete(table, question)
     decision = may(conn, subject, question, digest)
     if not decision.permitted:
         return decision
     use = new_use_id()
-    funnel = Funnel(1, {"permitted": 1}, {})
     about = {"mode": "one", "subject": subject}
     term = _term(conn, table, question.purpose, act, LIFETIME_ONE)
-    index = _record(conn, question, funnel, (policy, digest), table, use, act, term, about)
-    record = UseRecord(use, index, question, funnel, digest, policy)
-    return _permit(record, _capacity(table, question.purpose), term, subject)
+    entry = _entry(question, _ALONE, (policy, digest), table, use, act, term, about)
+    capacity = _capacity(table, question.purpose)
+    return Intended(entry, use, question, (policy, digest), capacity, term, subject)
+
+
+def permit_one(conn: Connection, subject: SubjectId, question: Question, act: Act) -> Permit | Decision:
+    """Decide for one person at the ledger's head; a permitted use is recorded and gives a `Permit`."""
+    intended = intend_one(conn, subject, question, act)
+    if isinstance(intended, Decision):
+        return intended
+    return intended.recorded(log.append(conn, [intended.entry], act.clock, act.signer).first_index)
 
 
 def look(conn: Connection, subject: SubjectId, purpose: str, reason: str, now: Instant, signer: Signer, by: str) -> int:
@@ -153,18 +176,7 @@ def end_sets(conn: Connection, now: Instant) -> int:
     return len(held)
 
 
-def declared(conn: Connection, question: Question) -> tuple[tuple[str, str], RuleTable]:
-    """The policy and rules digests in force, and the table; raises `Denied` for what it does not declare."""
-    found = stored.in_force(conn, question.as_of, question.known)
-    if found is None:
-        raise Denied("unknown_purpose", "no policy is in force at that instant; publish one with `pacte publish`")
-    table = stored.load(conn, found[1])
-    refuse(table, question)
-    return found, table
-
-
-def _record(
-    conn: Connection,
+def _entry(
     question: Question,
     funnel: Funnel,
     rules: tuple[str, str],
@@ -173,8 +185,8 @@ def _record(
     act: Act,
     term: tuple[Instant, Instant],
     about: Mapping[str, Any],
-) -> int:
-    """Append the `use` entry; what it is about (a set, or one person) is in `about`. Returns its ledger index."""
+) -> dict[str, Any]:
+    """The `use` entry; what it is about (a set, or one person) is in `about`."""
     entry: dict[str, Any] = {
         "kind": "use",
         "use": use,
@@ -195,7 +207,7 @@ def _record(
     }
     entry |= {"channel": question.channel} if question.channel else {}
     entry |= {"recipient": question.recipient} if question.recipient else {}
-    return log.append(conn, [entry], act.clock, act.signer).first_index
+    return entry
 
 
 def _term(conn: Connection, table: RuleTable, purpose: str, act: Act, lifetime: int) -> tuple[Instant, Instant]:

@@ -19,6 +19,7 @@ from pacte.intake.people import Person, group_of
 from pacte.intake.run import Run
 from pacte.intake.statements import News, news
 from pacte.intake.tables import Said, collected_since, known_rows, new_collections, remember_people
+from pacte.kernel import crash
 from pacte.kernel.canonical import Json
 from pacte.kernel.ids import SubjectId, new_subject_id
 from pacte.kernel.instant import Instant
@@ -58,11 +59,12 @@ def enter(run: Run, conn: Connection, people: Sequence[Person], again: People | 
     subjects |= new
     # Crash point `keys-made`: keys are durable before anything sealed with them is; those of a batch that fails are
     # never used.
-    keys.create_subject_keys(list(new.values()))
+    drawn = keys.create_subject_keys(list(new.values()))
+    crash.point("keys-made")
     numbers = allot(conn, [subjects[person.names["key"]] for person in changed])
     if again is not None:
         emptied = {person.row: _emptied(run, person, known.get(person.row, NOTHING)) for person in changed}
-        _seal(run, conn, changed, subjects, new, emptied)
+        _seal(run, conn, changed, subjects, drawn.data, emptied)
         _to_lake(run, conn, changed, subjects, numbers, new, emptied)
     told = _record(run, conn, changed, subjects, numbers, new, known)
     memory = [(p.row, digests[p.row], p.fields, told[p.row], numbers[subjects[p.names["key"]]]) for p in changed]
@@ -119,17 +121,18 @@ def _seal(
     conn: Connection,
     people: Sequence[Person],
     subjects: Mapping[str, SubjectId],
-    new: Mapping[str, SubjectId],
+    drawn: Mapping[SubjectId, bytes],
     emptied: Mapping[bytes, Collection[str]],
 ) -> None:
-    """Seal identities and index them: those of new people whole, of others field by field."""
+    """Seal identities and index them: those of new people, whose keys were `drawn`, whole, of others by field."""
     dataset = run.stores.policy.datasets[run.source.dataset]
     fresh: list[sealed.Row] = []
     merged: list[sealed.Row] = []
     found, changed = [], []
     gone: dict[SubjectId, set[str]] = {}
     for person in people:
-        subject, is_new = subjects[person.names["key"]], person.names["key"] in new
+        subject = subjects[person.names["key"]]
+        is_new = subject in drawn
         notice = person.notice or None
         identities = [name for name in emptied[person.row] if dataset.fields[name].identity]
         groups: dict[str, dict[str, Json]] = {group_of(dataset, name): {} for name in identities} | person.groups
@@ -141,7 +144,7 @@ def _seal(
         if not is_new:
             kinds = {kind for kind in person.names if kind != "key"} | {_kind(run, name) for name in identities}
             changed += [(subject, _field(run, kind)) for kind in sorted(kinds - {"key", ""})]
-    sealed.put(conn, run.stores.keys, fresh)
+    sealed.put(conn, run.stores.keys, fresh, drawn)
     sealed.merge(conn, run.stores.keys, merged, gone)
     index.forget(conn, changed)  # an old address must not lead to the person any more
     index.add(conn, run.stores.keys, found)

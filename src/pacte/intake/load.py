@@ -17,6 +17,7 @@ from pacte.intake.reader import Batch, Progress, Table, open_table
 from pacte.intake.report import LoadReport
 from pacte.intake.run import Run, Stores
 from pacte.intake.tables import forget_rows
+from pacte.kernel import crash
 from pacte.kernel.canonical import Json
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant, to_iso
@@ -114,6 +115,7 @@ def _finish(run: Run, undeclared: tuple[str, ...]) -> LoadReport:
     """Record the load; a file loaded before that changed nothing leaves no entry. Unlink the segments it replaced."""
     counts = run.counts
     # Crash point `rows-entered`: every row is here and no entry says that the file was loaded; the next run writes it.
+    crash.point("rows-entered")
     with run.stores.writing() as conn:
         index = _record_load(run, conn) if counts["accepted"] or not _loaded_before(run, conn) else None
     run.quarantine.conclude()

@@ -5,13 +5,13 @@ Rows are known by keyed fingerprints only; `no` is the person's internal number,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Column, Connection, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, Connection, Index, LargeBinary, String, Table
 
-from pacte.kernel.db import metadata
+from pacte.kernel import db
+from pacte.kernel.db import Int64, metadata
 
 intake_row = Table(
     "intake_row",
@@ -22,8 +22,8 @@ intake_row = Table(
     Column("digest", LargeBinary, nullable=False),  # 16 bytes: what it said; empty for rows that never change
     Column("facts", LargeBinary, nullable=False),  # 8 bytes for each fact that it last told; see `statements`
     Column("fields", String, nullable=False),  # the fields that it last filled, joined by commas
-    Column("since", Integer),  # from when the facts hold that it told last
-    Column("no", Integer),  # the person; null when the row is nobody's
+    Column("since", Int64),  # from when the facts hold that it told last
+    Column("no", Int64),  # the person; null when the row is nobody's
     sqlite_with_rowid=False,
 )
 Index("intake_row_no", intake_row.c.no)
@@ -31,11 +31,11 @@ Index("intake_row_no", intake_row.c.no)
 intake_collection = Table(
     "intake_collection",
     metadata,
-    Column("no", Integer, primary_key=True, autoincrement=False),
+    Column("no", Int64, primary_key=True, autoincrement=False),
     Column("dataset", String, primary_key=True),
     Column("source", String, primary_key=True),
     Column("notice", String, primary_key=True),  # digest; "" when no notice is known
-    Column("since", Integer, nullable=False),  # when it was collected first
+    Column("since", Int64, nullable=False),  # when it was collected first
     sqlite_with_rowid=False,
 )
 """Which collections of which person the ledger tells of already."""
@@ -65,8 +65,8 @@ def known_rows(conn: Connection, dataset: str, rows: Iterable[bytes], source: st
             "SELECT row, digest, facts, fields, since FROM intake_row "
             f"WHERE dataset = ? AND source = ? AND row IN ({marks})"
         )
-        found = conn.exec_driver_sql(sql, (dataset, source, *chunk))
-        known |= {row: Said(*said) for row, *said in found}
+        for row, *said in db.fetch(conn, sql, (dataset, source, *chunk)):
+            known[row] = Said(*said)
     return known
 
 
@@ -81,10 +81,13 @@ def remember_people(conn: Connection, dataset: str, source: str, rows: Iterable[
 
 
 def _remember(conn: Connection, rows: list[tuple[object, ...]]) -> None:
-    if rows:
-        columns = "dataset, source, row, digest, facts, fields, since, no"
-        sql = f"INSERT OR REPLACE INTO intake_row ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        conn.exec_driver_sql(sql, sorted(rows, key=lambda one: one[:3]))
+    sql = (
+        "INSERT INTO intake_row (dataset, source, row, digest, facts, fields, since, no) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dataset, source, row) DO UPDATE SET digest = excluded.digest, "
+        "facts = excluded.facts, fields = excluded.fields, since = excluded.since, no = excluded.no"
+    )
+    ordered: list[tuple[object, ...]] = sorted(rows, key=lambda one: one[:3])
+    db.run_many(conn, sql, ordered)
 
 
 def new_collections(
@@ -94,31 +97,28 @@ def new_collections(
 
     `met` says when each was collected.
     """
-    asked = json.dumps(sorted({no for no, _ in met}))
     sql = (
-        "SELECT c.no, c.notice FROM json_each(?) AS asked "
-        "CROSS JOIN intake_collection AS c ON c.no = asked.value AND c.dataset = ? AND c.source = ?"
+        f"SELECT c.no, c.notice FROM {db.among(conn, 'integer')} AS asked "
+        "CROSS JOIN intake_collection AS c WHERE c.no = asked.value AND c.dataset = ? AND c.source = ?"
     )
-    known = {(no, notice) for no, notice in conn.exec_driver_sql(sql, (asked, dataset, source))}
-    new = met.keys() - known
-    if new:
-        insert = "INSERT INTO intake_collection (no, dataset, source, notice, since) VALUES (?, ?, ?, ?, ?)"
-        rows = [(no, dataset, source, notice, met[no, notice]) for no, notice in sorted(new)]
-        conn.exec_driver_sql(insert, rows)
+    asked = db.listed(conn, sorted({no for no, _ in met}))
+    new = met.keys() - set(db.fetch(conn, sql, (asked, dataset, source)))
+    rows = [(no, dataset, source, notice, met[no, notice]) for no, notice in sorted(new)]
+    db.insert(conn, "intake_collection", ("no", "dataset", "source", "notice", "since"), rows)
     return new
 
 
 def collected_since(conn: Connection, nos: Collection[int]) -> dict[int, int]:
     """By person: when anything was first collected about them."""
     sql = (
-        "SELECT c.no, min(c.since) FROM json_each(?) AS asked "
-        "CROSS JOIN intake_collection AS c ON c.no = asked.value GROUP BY c.no"
+        f"SELECT c.no, min(c.since) FROM {db.among(conn, 'integer')} AS asked "
+        "CROSS JOIN intake_collection AS c WHERE c.no = asked.value GROUP BY c.no"
     )
-    return {row[0]: row[1] for row in conn.exec_driver_sql(sql, (json.dumps(sorted(nos)),))}
+    return dict(db.fetch(conn, sql, (db.listed(conn, sorted(nos)),)))
 
 
 def forget_rows(conn: Connection, no: int) -> int:
     """Remove every trace of one person's rows; answers how many."""
-    count = conn.exec_driver_sql("DELETE FROM intake_row WHERE no = ?", (no,)).rowcount
-    conn.exec_driver_sql("DELETE FROM intake_collection WHERE no = ?", (no,))
+    count = db.run(conn, "DELETE FROM intake_row WHERE no = ?", (no,)).rowcount
+    db.run(conn, "DELETE FROM intake_collection WHERE no = ?", (no,))
     return count

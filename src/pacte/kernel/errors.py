@@ -59,6 +59,12 @@ class Conflict(PacteError):
     exit_code = 6
 
 
+class Uncertain(PacteError):
+    """The connection was lost while committing: look whether it was recorded before trying again."""
+
+    exit_code = 8
+
+
 class VerificationFailed(PacteError):
     """A proof, a log or a checkpoint does not verify."""
 

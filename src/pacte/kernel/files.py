@@ -19,3 +19,24 @@ def make_private(path: Path) -> Path:
     finally:
         os.close(descriptor)
     return path
+
+
+def replace_whole(path: Path, text: str) -> None:
+    """Put `text` in the place of a file: after a power cut the old file stands there or the new one, never half."""
+    part = path.with_name(f"{path.name}.new")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, path.stat().st_mode & 0o777)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -42,6 +42,22 @@ def pseudonyms(domain_key: bytes, ids: Blocks) -> bytes:
     return _through(_cipher(domain_key).encryptor(), ids)
 
 
+def replace_by_pseudonyms(domain_key: bytes, ids: NDArray[np.uint8]) -> None:
+    """Write each person's pseudonym in the place of their 16 bytes: for millions, fresh memory costs half the work.
+
+    `ids` is contiguous and may be written.
+    """
+    if ids.nbytes % BLOCK_BYTES:
+        raise BadInput("identifiers side by side that are not a multiple of 16 bytes")
+    if not ids.size:
+        return
+    context = _cipher(domain_key).encryptor()
+    # The library wants room for a block more than it writes, so the last block goes through a place of its own.
+    most, last = ids[:-BLOCK_BYTES], ids[-BLOCK_BYTES:]
+    context.update_into(most.data, ids.data)
+    last[:] = np.frombuffer(context.update(last.tobytes()), np.uint8)
+
+
 def reversed_pseudonyms(domain_key: bytes, names: Blocks) -> bytes:
     """The subject identifiers behind many pseudonyms at once, in the same order."""
     return _through(_cipher(domain_key).decryptor(), names)

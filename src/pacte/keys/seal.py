@@ -6,7 +6,9 @@ AES-256-GCM with a random 96-bit nonce before the ciphertext. One person's key s
 
 from __future__ import annotations
 
+import os
 import secrets
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -30,6 +32,17 @@ def seal(key: bytes, plaintext: bytes, ad: bytes) -> bytes:
     return nonce + _cipher(key).encrypt(nonce, plaintext, ad)
 
 
+def seal_many(keys: Sequence[bytes], plaintexts: Sequence[bytes], places: Sequence[bytes]) -> list[bytes]:
+    """Each plaintext sealed under its key and bound to its place as `seal` does, in the same order."""
+    # Drawn at once: a call per nonce costs as much as the encryption.
+    drawn = os.urandom(NONCE_BYTES * len(keys))
+    nonces = [drawn[start : start + NONCE_BYTES] for start in range(0, len(drawn), NONCE_BYTES)]
+    return [
+        nonce + AESGCM(key).encrypt(nonce, plaintext, ad)
+        for nonce, key, plaintext, ad in zip(nonces, keys, plaintexts, places, strict=True)
+    ]
+
+
 def unseal(key: bytes, sealed: bytes, ad: bytes) -> bytes:
     """The plaintext; raises `Unsafe` when key, bytes or place are not the ones it was sealed with."""
     if len(sealed) >= NONCE_BYTES + TAG_BYTES:
@@ -37,7 +50,18 @@ def unseal(key: bytes, sealed: bytes, ad: bytes) -> bytes:
             return _cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], ad)
         except InvalidTag:
             pass
-    raise Unsafe("a sealed value does not open: it was altered, moved, or sealed with another key")
+    raise _closed()
+
+
+def unseal_many(keys: Sequence[bytes], contents: Sequence[bytes], places: Sequence[bytes]) -> list[bytes]:
+    """Each plaintext, as `unseal` opens it; raises `Unsafe` when one does not open."""
+    try:
+        return [
+            AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], ad)
+            for key, sealed, ad in zip(keys, contents, places, strict=True)
+        ]
+    except (InvalidTag, ValueError):
+        raise _closed() from None
 
 
 def place(subject: SubjectId, group: str, version: int) -> bytes:
@@ -54,6 +78,10 @@ def _around_subject(group: str, version: int) -> tuple[bytes, bytes]:
     # Bulk loads differ in the subject only, which is hexadecimal and needs no escaping.
     before, _, after = canonical({"group": group, "subject": "", "v": version}).rpartition(b'""')
     return before + b'"', b'"' + after
+
+
+def _closed() -> Unsafe:
+    return Unsafe("a sealed value does not open: it was altered, moved, or sealed with another key")
 
 
 def _cipher(key: bytes) -> AESGCM:

@@ -1,235 +1,113 @@
-"""Key services: who holds the key-encryption keys that wrap every other key.
+"""Key services: whoever holds the key-encryption keys that wrap every other key.
 
 Key-encryption keys have versions. A new version wraps from then on; an old one is destroyed when nothing is wrapped
-under it any more, and with it every copy of a shredded key that a backup may still hold becomes useless.
-The file (`kek.json`, mode 0600) is JSON: `format`, `lock`, `current`, `versions` {n: {made, key}}, `destroyed` {n: at}.
+under it any more, and with it every copy of a shredded key that a backup may still hold becomes useless. `keyfile`
+holds them in a file here; `remote` asks another process for everything.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
-import unicodedata
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any, Protocol, Self
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias, overload
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
-from pacte.kernel.errors import BadInput, Conflict, Unsafe
+from pacte.kernel.errors import BadInput
 from pacte.kernel.instant import Instant
-from pacte.keys.files import check_private, replace_private
-from pacte.keys.seal import KEY_BYTES, NONCE_BYTES, seal, unseal
 
-FORMAT = "pacte-kek/1"
 VERSION_BYTES = 4
-SCRYPT_COST = 2**17
-"""Memory is 1 KiB × this number: 128 MiB. Source: RFC 7914; OWASP Password Storage Cheat Sheet."""
+
+Item: TypeAlias = "tuple[bytes, bytes]"
+"""A key, plain or wrapped, and the associated data that bind it to its place."""
 
 
-class KeyService(Protocol):
-    """What the key store needs from whoever holds the key-encryption keys."""
+class Items(Sequence[Item]):
+    """Keys and their places, side by side: for many people a list of pairs costs as much as wrapping does."""
+
+    __slots__ = ("_keys", "_places")
+
+    def __init__(self, keys: Sequence[bytes], places: Sequence[bytes]) -> None:
+        self._keys, self._places = keys, places
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Item]:
+        return zip(self._keys, self._places, strict=True)
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> Items: ...
+    def __getitem__(self, at: int | slice) -> Item | Items:
+        if isinstance(at, slice):
+            return Items(self._keys[at], self._places[at])
+        return self._keys[at], self._places[at]
+
+
+class KeyService(ABC):
+    """What the key store needs from whoever holds the key-encryption keys. Safe to share between threads.
+
+    A wrapped key is version (4 bytes, big-endian) ‖ what the service makes of it; keys of one length give wrapped keys
+    of one length.
+    """
 
     @property
+    @abstractmethod
     def version(self) -> int:
-        """The version that wraps now."""
+        """The version that wraps now, as far as is known here."""
 
-    def wrap(self, plain: bytes, ad: bytes) -> bytes:
-        """`plain` wrapped under the current version: version (4 bytes) ‖ nonce ‖ ciphertext ‖ tag; `ad` is bound."""
+    @abstractmethod
+    def prove(self, wrapped: bytes, ad: bytes) -> None:
+        """Make sure, before anything is wrapped, that these are the keys of this house: they open its check key."""
 
-    def unwrap(self, wrapped: bytes, ad: bytes) -> bytes:
-        """The key; raises `Unsafe` when it was altered or moved, or when its version is not held here."""
+    @abstractmethod
+    def wrap_many(self, items: Sequence[Item]) -> list[bytes]:
+        """Each plain key wrapped under the current version, in the same order."""
 
+    @abstractmethod
+    def unwrap_many(self, items: Sequence[Item]) -> list[bytes]:
+        """The keys; raises `Unsafe` when one was altered or moved, or when its version is not held here."""
+
+    @abstractmethod
+    def rewrap_many(self, items: Sequence[Item]) -> list[bytes]:
+        """Each wrapped key, wrapped again under the current version; errors as for `unwrap_many`."""
+
+    @abstractmethod
     def refresh(self) -> None:
         """Take notice of versions that another process has begun or destroyed."""
 
+    @abstractmethod
     def begin_version(self, now: Instant) -> int:
         """Begin a new version, durable before this returns; answers its number."""
 
+    @abstractmethod
     def destroy_version(self, version: int, now: Instant) -> None:
         """Destroy an old version for good; the caller has made sure that nothing is wrapped under it."""
 
+    @abstractmethod
+    def held(self) -> list[int]:
+        """The versions that are held, in order."""
+
+    @abstractmethod
     def destroyed(self) -> dict[int, Instant]:
         """When each destroyed version was destroyed."""
 
+    def lock_with(self, passphrase: str | None) -> None:  # noqa: ARG002 # for those that have a file
+        """Lock the key-encryption keys with another passphrase, or with none."""
+        raise BadInput("the key-encryption key is held by another process; change its passphrase there")
 
-class _KeyFile(ABC):
-    """A key service over one file. Subclasses say how the key-encryption keys are written down in it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.refresh()
-
-    @property
-    def version(self) -> int:
-        """The version that wraps now."""
-        return self._current
+    def close(self) -> None:  # noqa: B027 # most services have nothing to let go of
+        """Let go of connections, if there are any."""
 
     def wrap(self, plain: bytes, ad: bytes) -> bytes:
-        """See `KeyService.wrap`; the version is part of what is authenticated."""
-        prefix = self._current.to_bytes(VERSION_BYTES)
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return prefix + nonce + self._ciphers[self._current].encrypt(nonce, plain, prefix + ad)
+        """One key wrapped, see `wrap_many`."""
+        return self.wrap_many([(plain, ad)])[0]
 
     def unwrap(self, wrapped: bytes, ad: bytes) -> bytes:
-        """See `KeyService.unwrap`."""
-        prefix, rest = wrapped[:VERSION_BYTES], wrapped[VERSION_BYTES:]
-        try:
-            return self._cipher(int.from_bytes(prefix)).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], prefix + ad)
-        except (InvalidTag, ValueError):
-            raise Unsafe(
-                f"a wrapped key does not open with `{self._path.name}`: it was altered or moved, "
-                "or this key file belongs to another house"
-            ) from None
-
-    def refresh(self) -> None:
-        """Read the file again."""
-        self._document = _read(self._path)
-        try:
-            keys = {int(n): self._take_out(int(n), entry["key"]) for n, entry in self._document["versions"].items()}
-            self._ciphers = {n: AESGCM(key) for n, key in keys.items()}
-            self._destroyed = {int(n): Instant(at) for n, at in self._document["destroyed"].items()}
-            # Last, so that another thread never wraps under a version whose cipher is not there yet.
-            self._current = int(self._document["current"])
-            sound = self._current in self._ciphers
-        except (KeyError, ValueError, TypeError, AttributeError):
-            sound = False
-        if not sound:
-            raise _damaged(self._path)
-
-    def begin_version(self, now: Instant) -> int:
-        """See `KeyService.begin_version`."""
-        self.refresh()
-        number = max(int(n) for n in [*self._document["versions"], *self._document["destroyed"]]) + 1
-        entry = {"made": now, "key": self._put_in(number, secrets.token_bytes(KEY_BYTES))}
-        versions = {**self._document["versions"], str(number): entry}
-        _write(self._path, {**self._document, "current": number, "versions": versions})
-        self.refresh()
-        return number
-
-    def destroy_version(self, version: int, now: Instant) -> None:
-        """See `KeyService.destroy_version`; copies of the key file in backups must be destroyed with it."""
-        self.refresh()
-        if version == self._current:
-            raise BadInput(f"version {version} is the one in use; rotate first, then destroy it")
-        versions = {n: entry for n, entry in self._document["versions"].items() if int(n) != version}
-        if len(versions) == len(self._document["versions"]):
-            return
-        destroyed = {**self._document["destroyed"], str(version): now}
-        _write(self._path, {**self._document, "versions": versions, "destroyed": destroyed})
-        self.refresh()
-
-    def destroyed(self) -> dict[int, Instant]:
-        """When each destroyed version was destroyed."""
-        return dict(self._destroyed)
-
-    def _cipher(self, version: int) -> AESGCM:
-        if version not in self._ciphers:
-            self.refresh()
-        if version not in self._ciphers:
-            raise Unsafe(
-                f"`{self._path.name}` does not hold key version {version}, under which keys are wrapped; "
-                "put back the newest key file"
-            )
-        return self._ciphers[version]
-
-    @abstractmethod
-    def _take_out(self, version: int, stored: str) -> bytes: ...
-
-    @abstractmethod
-    def _put_in(self, version: int, key: bytes) -> str: ...
+        """One key, see `unwrap_many`."""
+        return self.unwrap_many([(wrapped, ad)])[0]
 
 
-class FileKeyService(_KeyFile):
-    """Key-encryption keys in a file that only its owner can read; keep a copy of it apart from copies of the data."""
-
-    @classmethod
-    def create(cls, path: Path, now: Instant) -> Self:
-        """Make the file with its first key; raises `Conflict` when there is one already."""
-        key = secrets.token_bytes(KEY_BYTES)
-        _write_first(path, {"kind": "none"}, key.hex(), now)
-        return cls(path)
-
-    def _take_out(self, version: int, stored: str) -> bytes:  # noqa: ARG002 # only a locked file binds the version
-        if self._document["lock"]["kind"] != "none":
-            raise Unsafe(f"the key file `{self._path.name}` is locked with a passphrase; open it with that passphrase")
-        return bytes.fromhex(stored)
-
-    def _put_in(self, version: int, key: bytes) -> str:  # noqa: ARG002 # only a locked file binds the version
-        return key.hex()
-
-
-class PassphraseKeyService(_KeyFile):
-    """The same file, its keys sealed under a passphrase (scrypt); stealing the file is then not enough."""
-
-    def __init__(self, path: Path, passphrase: str) -> None:
-        self._lock = _derive(path, _read(path).get("lock"), passphrase)
-        super().__init__(path)
-
-    @classmethod
-    def create(cls, path: Path, passphrase: str, now: Instant, cost: int = SCRYPT_COST) -> Self:
-        """Make the file with its first key; raises `Conflict` when there is one already."""
-        lock = {"kind": "scrypt", "salt": secrets.token_hex(16), "n": cost, "r": 8, "p": 1}
-        key = seal(_derive(path, lock, passphrase), secrets.token_bytes(KEY_BYTES), _slot(1))
-        _write_first(path, lock, key.hex(), now)
-        return cls(path, passphrase)
-
-    def _take_out(self, version: int, stored: str) -> bytes:
-        try:
-            return unseal(self._lock, bytes.fromhex(stored), _slot(version))
-        except Unsafe:
-            raise Unsafe("the passphrase does not open this key store") from None
-
-    def _put_in(self, version: int, key: bytes) -> str:
-        return seal(self._lock, key, _slot(version)).hex()
-
-
-def _derive(path: Path, lock: Any, passphrase: str) -> bytes:
-    if lock == {"kind": "none"}:
-        raise Unsafe(f"the key file `{path.name}` is not locked with a passphrase; open it without one")
-    try:
-        salt, n, r, p = bytes.fromhex(lock["salt"]), int(lock["n"]), int(lock["r"]), int(lock["p"])
-        if lock["kind"] == "scrypt" and n <= 2**20 and r <= 8 and p <= 16:
-            # NFC: keyboards differ in how they compose an accent, the passphrase does not.
-            typed = unicodedata.normalize("NFC", passphrase).encode()
-            return Scrypt(salt=salt, length=KEY_BYTES, n=n, r=r, p=p).derive(typed)
-    except (KeyError, ValueError, TypeError):
-        pass
-    raise _damaged(path)
-
-
-def _slot(version: int) -> bytes:
-    return f"{FORMAT}:{version}".encode()
-
-
-def _write_first(path: Path, lock: dict[str, Any], key: str, now: Instant) -> None:
-    if path.exists():
-        raise Conflict(f"there is already a key file `{path}`; overwriting it would lose every key wrapped by it")
-    versions = {"1": {"made": now, "key": key}}
-    _write(path, {"format": FORMAT, "lock": lock, "current": 1, "versions": versions, "destroyed": {}})
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    replace_private(path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise Unsafe(
-            f"the key file `{path}` is missing; put it back from your copy of the keys: "
-            "without it no sealed value can be opened"
-        )
-    check_private(path)
-    try:
-        document = json.loads(path.read_bytes())
-    except ValueError:
-        document = None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _damaged(path)
-    return document
-
-
-def _damaged(path: Path) -> Unsafe:
-    return Unsafe(f"the key file `{path}` is damaged or of another format; put back your copy of it")
+def version_of(wrapped: bytes) -> int:
+    """The version that a key is wrapped under; 0 for a shredded key."""
+    return int.from_bytes(wrapped[:VERSION_BYTES])

@@ -7,13 +7,15 @@ Whoever comes back after a crash finds the intent and concludes it. Every step m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from pacte.kernel.db import fetch
 from pacte.kernel.instant import Instant
-from pacte.keys.service import VERSION_BYTES
+from pacte.keys.service import VERSION_BYTES, version_of
 
 KINDS = ("data", "evidence", "house")
 """What a shredded key was: one of a person's two, or the house's own."""
@@ -55,6 +57,13 @@ def intend(connection: Connection, names: Sequence[str], which: str, at: Instant
         f"UPDATE {table} SET {column} = zeroblob(length({column})) WHERE {name} = ?",
         [(each,) for each in names],
     )
+
+
+def newest(connection: Connection, names: Sequence[str], which: str) -> int:
+    """The newest version that one of these keys is wrapped under; 0 when all were shredded or never drawn."""
+    table, name, column = ("keys_house", "name", "wrapped") if which == "house" else ("keys_person", "subject", which)
+    query = f"SELECT {column} FROM json_each(?) AS wanted JOIN {table} ON {name} = wanted.value"
+    return max((version_of(wrapped) for (wrapped,) in fetch(connection, query, (json.dumps(list(names)),))), default=0)
 
 
 def pending(connection: Connection) -> list[tuple[str, str]]:

@@ -8,26 +8,26 @@ can still hold the key, wrapped; `final_since` says since when those are useless
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from pacte.kernel.db import open_sqlite, read, truncate_wal, write
+from pacte.kernel import crash
+from pacte.kernel.db import fetch, open_sqlite, read, run_many, truncate_wal, write
 from pacte.kernel.errors import BadInput, Conflict, NotFound, Unsafe
 from pacte.kernel.ids import SubjectId, is_id
 from pacte.kernel.instant import Instant
 from pacte.keys.files import check_private, private_folder
-from pacte.keys.rotation import rewrap_house, rewrap_people, still_under
+from pacte.keys.rotation import Which, rewrap_house, rewrap_people, under, unopened
 from pacte.keys.seal import KEY_BYTES
-from pacte.keys.service import VERSION_BYTES, KeyService
-from pacte.keys.shredding import KINDS, Tombstone, conclude, intend, pending, tombstones
+from pacte.keys.service import Items, KeyService, version_of
+from pacte.keys.shredding import KINDS, Tombstone, conclude, intend, newest, pending, tombstones
 from pacte.keys.tables import house_place, house_row, key_metadata, person_place
-
-Which: TypeAlias = Literal["data", "evidence"]
 
 DATABASE = "keys.db"
 CHECK = "check"
@@ -36,6 +36,29 @@ CHECK = "check"
 
 class KeyGone(NotFound):
     """The key was shredded: what it sealed can no longer be opened by anyone."""
+
+
+class Drawn(NamedTuple):
+    """Keys that were drawn just now, of people who had none."""
+
+    data: Mapping[SubjectId, bytes]
+    evidence: Mapping[SubjectId, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the keys stand: the version that wraps, how many keys are under each, when versions were destroyed.
+
+    `shredded` keys are gone from here; `revocable` of them lie, wrapped under a version that still lives, in whatever
+    backups there are; `pending` shreddings were cut short.
+    """
+
+    version: int
+    under: dict[int, int]
+    destroyed: dict[int, Instant]
+    shredded: int
+    revocable: int
+    pending: int
 
 
 def open_keystore(folder: Path, service: KeyService, create: bool = False) -> KeyStore:
@@ -72,20 +95,29 @@ class KeyStore:
             raise Unsafe(f"the key store `{path}` is damaged; put back your copy of it") from None
 
     def close(self) -> None:
-        """Release the database file."""
+        """Release the database file, and the connection to the key service."""
         self._engine.dispose()
+        self._service.close()
 
-    def create_subject_keys(self, subjects: Sequence[SubjectId]) -> None:
-        """Draw and wrap both keys of each person, durable when this returns; people who have keys keep them."""
+    def create_subject_keys(self, subjects: Sequence[SubjectId]) -> Drawn:
+        """Draw and wrap both keys of each person, durable when this returns; people who have keys keep them.
+
+        Answers the keys that were drawn, of those who had none, for whoever seals with them now: nobody else knows of
+        these people before that is committed, so nobody can have shredded their keys.
+        """
         _check_ids(subjects)
         if not subjects:
-            return
+            return Drawn({}, {})
+        wanted = sorted(set(subjects))
         with write(self._engine) as connection:
             self._epoch(connection)
-            connection.exec_driver_sql(
-                "INSERT INTO keys_person (subject, data, evidence) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                [self._new_pair(subject) for subject in sorted(subjects)],
-            )
+            drawn, rows = self._draw(wanted)
+            statement = "INSERT INTO keys_person (subject, data, evidence) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            if run_many(connection, statement, rows) < len(rows):
+                drawn = self._drawn_here(connection, drawn, rows)
+            # Crash point `keys-written`: keys are drawn that nobody has yet; nothing is recorded.
+            crash.point("keys-written")
+        return drawn
 
     def data_key(self, subject: SubjectId) -> bytes:
         """The 32-byte key that opens who the person is; raises `KeyGone` once shredded, `NotFound` if never made."""
@@ -124,6 +156,11 @@ class KeyStore:
         with read(self._engine) as connection:
             return tombstones(connection)
 
+    def people(self) -> list[SubjectId]:
+        """Everybody for whom keys were ever made, also where they were shredded; the oldest first."""
+        with read(self._engine) as connection:
+            return [SubjectId(row) for row in connection.exec_driver_sql(_EVERYBODY).scalars()]
+
     def pending(self) -> list[tuple[str, str]]:
         """Shreddings that were begun and not concluded, as (name, which)."""
         with read(self._engine) as connection:
@@ -133,7 +170,11 @@ class KeyStore:
         """Conclude the shreddings that were begun; answers how many. Raises `Conflict` while a reader holds the log."""
         begun = self.pending()
         if begun:
+            # Crash point `shred-intended`: zeros stand over the keys; their old bytes may linger in the log.
+            crash.point("shred-intended")
             self._cut_log()
+            # Crash point `shred-cut`: the keys are gone; what is missing is the record of it.
+            crash.point("shred-cut")
             with write(self._engine) as connection:
                 conclude(connection, begun)
         return len(begun)
@@ -154,28 +195,79 @@ class KeyStore:
         return key
 
     def rotate(self, now: Instant) -> int:
-        """Begin a new version of the key-encryption key and wrap every key again under it; answers the version.
+        """Wrap every key again under a new version of the key-encryption key; answers the version.
 
-        After a crash some keys are still under the old version, and open; rotate again.
+        Other processes go on reading and writing. A rotation that was cut short is continued, under the version that it
+        had begun: until then some keys are still under the old one, and open.
         """
         with write(self._engine) as connection:
-            # The key file comes first: a key wrapped under a version that no file holds would be lost.
-            version = self._service.begin_version(now)
+            self._service.refresh()
+            self._epoch(connection)
+            version = self._service.version
+            if not any(older < version for older in under(connection)):
+                # The service comes first: a key wrapped under a version that nobody holds would be lost.
+                version = self._service.begin_version(now)
+            # Crash point `rotation-begun`: the service holds a version that wraps nothing yet.
+            crash.point("rotation-begun")
             rewrap_house(connection, self._service)
+        # Crash point `rotation-house`: new keys are wrapped under the new version, by every process.
+        crash.point("rotation-house")
         last: int | None = 0
         while last is not None:
             with write(self._engine) as connection:
                 last = rewrap_people(connection, self._service, last)
+                crash.point("rotation-people")
+        # Crash point `rotation-uncut`: all is wrapped again; the log may hold keys wrapped under the old version.
+        crash.point("rotation-uncut")
         self._cut_log()
         return version
 
-    def destroy_version(self, version: int, now: Instant) -> None:
-        """Destroy an old version of the key-encryption key; raises `Conflict` while keys are wrapped under it."""
+    def destroy_version(self, version: int, now: Instant) -> list[Tombstone]:
+        """Destroy an old version of the key-encryption key; answers the shreddings that became final by it.
+
+        Raises `Conflict` while keys are wrapped under it, and `NotFound` for a version that never was.
+        """
+        before = {(t.name, t.which) for t in self.tombstones() if self.final_since(t) is None}
         with write(self._engine) as connection:
-            used = still_under(connection, version)
+            self._service.refresh()
+            if version not in self._service.held() and version not in self._service.destroyed():
+                raise NotFound(f"there is no version {version} of the key-encryption key; see `pacte keys status`")
+            used = under(connection).get(version, 0)
             if used:
-                raise Conflict(f"{used} rows of keys are still wrapped under version {version}; rotate first")
+                raise Conflict(f"{used} keys are still wrapped under version {version}; rotate first")
+            # Crash point `ending-version`: destroying is one step of the service, and may be asked for twice.
+            crash.point("ending-version")
             self._service.destroy_version(version, now)
+        return [t for t in self.tombstones() if (t.name, t.which) in before and self.final_since(t) is not None]
+
+    def status(self) -> Status:
+        """Which versions there are, how many keys are under each, and what shredding is final."""
+        self._service.refresh()
+        with read(self._engine) as connection:
+            counts, gone, begun = under(connection), tombstones(connection), pending(connection)
+        destroyed = self._service.destroyed()
+        return Status(
+            self._service.version,
+            {version: counts.get(version, 0) for version in sorted({*self._service.held(), *counts})},
+            destroyed,
+            len(gone),
+            sum(self.final_since(one) is None for one in gone),
+            len(begun),
+        )
+
+    def lock_with(self, passphrase: str | None) -> None:
+        """Lock the key file with another passphrase, or with none; nothing is wrapped again.
+
+        Raises `BadInput` where the keys are held elsewhere.
+        """
+        with write(self._engine):
+            self._service.lock_with(passphrase)
+
+    def unopened(self) -> int:
+        """How many keys that were not shredded do not open with the key service: all are tried."""
+        self._service.refresh()
+        with read(self._engine) as connection:
+            return unopened(connection, self._service)
 
     def final_since(self, tombstone: Tombstone) -> Instant | None:
         """Since when no backup of the key store can bring this key back; `None` while a version it was under lives.
@@ -198,15 +290,19 @@ class KeyStore:
             raise Unsafe(f"the key store `{self._path}` is empty; put back your copy of it")
         with read(self._engine) as connection:
             self._epoch(connection)
-            self._service.unwrap(house_row(connection, CHECK) or b"", house_place(CHECK))
 
     def _epoch(self, connection: Connection) -> int:
-        """The version that wraps now; never one older than the store's, which may be about to be destroyed."""
-        epoch = int.from_bytes((house_row(connection, CHECK) or b"")[:VERSION_BYTES])
+        """The version that wraps now, once it is sure that the service is this house's.
+
+        It is never one older than the store's, which may be about to be destroyed.
+        """
+        check = house_row(connection, CHECK) or b""
+        epoch = version_of(check)
         if self._service.version < epoch:
             self._service.refresh()
         if self._service.version < epoch:
             raise Unsafe(f"the key file is older than the key store (version {epoch}); put back the newest key file")
+        self._service.prove(check, house_place(CHECK))
         return self._service.version
 
     def _key(self, subject: SubjectId, which: Which) -> bytes:
@@ -216,32 +312,58 @@ class KeyStore:
         return found[subject]
 
     def _keys(self, subjects: Iterable[SubjectId], which: Which) -> dict[SubjectId, bytes]:
-        wanted = set(subjects)
-        with read(self._engine) as connection:
-            rows = connection.exec_driver_sql(
-                f"SELECT subject, {which} FROM json_each(?) AS wanted JOIN keys_person ON subject = wanted.value",
-                (json.dumps(sorted(wanted)),),
-            ).all()
+        wanted = sorted(set(subjects))  # in the order of the index they are found in two thirds of the time
+        rows = self._wrapped(wanted, which)
         if len(rows) < len(wanted):
             raise NotFound(
                 f"the key store has no keys for {len(wanted) - len(rows)} of {len(wanted)} people; "
                 "if it was restored from a backup, it is older than the records"
             )
-        unwrap = self._service.unwrap
-        return {subject: unwrap(wrapped, person_place(subject, which)) for subject, wrapped in rows if any(wrapped)}
+        try:
+            return self._opened(rows, which)
+        except Unsafe:
+            # A rotation may have ended, and its old version been destroyed, since the rows were read.
+            if (again := self._wrapped(wanted, which)) == rows:
+                raise
+            return self._opened(again, which)
 
-    def _new_pair(self, subject: SubjectId) -> tuple[str, bytes, bytes]:
-        drawn = secrets.token_bytes(2 * KEY_BYTES)
-        wrap = self._service.wrap
-        return (
-            subject,
-            wrap(drawn[:KEY_BYTES], person_place(subject, "data")),
-            wrap(drawn[KEY_BYTES:], person_place(subject, "evidence")),
-        )
+    def _wrapped(self, subjects: list[SubjectId], which: Which) -> list[tuple[SubjectId, bytes]]:
+        query = f"SELECT subject, {which} FROM json_each(?) AS wanted JOIN keys_person ON subject = wanted.value"
+        with read(self._engine) as connection:
+            return fetch(connection, query, (json.dumps(subjects),))
+
+    def _opened(self, rows: list[tuple[SubjectId, bytes]], which: Which) -> dict[SubjectId, bytes]:
+        start = person_place("", which)
+        alive = [row for row in rows if any(row[1])]
+        items = Items([wrapped for _, wrapped in alive], [start + subject.encode() for subject, _ in alive])
+        opened = self._service.unwrap_many(items)
+        return {subject: key for (subject, _), key in zip(alive, opened, strict=True)}
+
+    def _draw(self, subjects: Sequence[SubjectId]) -> tuple[Drawn, list[tuple[SubjectId, bytes, bytes]]]:
+        """New keys for each, and the rows that hold them wrapped."""
+        count = len(subjects)
+        random = os.urandom(2 * KEY_BYTES * count)
+        keys = [random[start : start + KEY_BYTES] for start in range(0, len(random), KEY_BYTES)]
+        names = [subject.encode() for subject in subjects]
+        data, evidence = person_place("", "data"), person_place("", "evidence")
+        places = [data + name for name in names] + [evidence + name for name in names]
+        wrapped = self._service.wrap_many(Items(keys, places))
+        rows = list(zip(subjects, wrapped[:count], wrapped[count:], strict=True))
+        drawn = Drawn(dict(zip(subjects, keys[:count], strict=True)), dict(zip(subjects, keys[count:], strict=True)))
+        return drawn, rows
+
+    def _drawn_here(
+        self, connection: Connection, drawn: Drawn, rows: Sequence[tuple[SubjectId, bytes, bytes]]
+    ) -> Drawn:
+        """Of the keys that were drawn, those that stand: somebody who had keys kept them."""
+        query = "SELECT subject, data FROM json_each(?) AS wanted JOIN keys_person ON subject = wanted.value"
+        standing: dict[SubjectId, bytes] = dict(fetch(connection, query, (json.dumps(list(drawn.data)),)))
+        mine = [subject for subject, data, _ in rows if standing[subject] == data]
+        return Drawn(*({subject: keys[subject] for subject in mine} for keys in (drawn.data, drawn.evidence)))
 
     def _draw_house_key(self, connection: Connection, name: str, length: int) -> bytes:
         """Draw a house key unless another process was first; answers the wrapped key that stands."""
-        wrapped = self._service.wrap(secrets.token_bytes(length), house_place(name))
+        wrapped = self._service.wrap(os.urandom(length), house_place(name))
         statement = "INSERT INTO keys_house (name, wrapped) VALUES (?, ?) ON CONFLICT DO NOTHING"
         connection.exec_driver_sql(statement, (name, wrapped))
         return house_row(connection, name) or b""
@@ -254,7 +376,9 @@ class KeyStore:
         elif CHECK in names:
             raise BadInput(f"the house key `{CHECK}` guards the key store itself and cannot be shredded")
         with write(self._engine) as connection:
-            intend(connection, names, which, at, self._epoch(connection))
+            # The service is not asked: a key can be destroyed while it is away.
+            stored = version_of(house_row(connection, CHECK) or b"")
+            intend(connection, names, which, at, max(stored, self._service.version, newest(connection, names, which)))
         self.finish_pending()
 
     def _cut_log(self) -> None:
@@ -264,6 +388,9 @@ class KeyStore:
             raise Conflict(
                 "another process is reading the key store, so its log still holds old bytes; try again in a moment"
             ) from None
+
+
+_EVERYBODY = "SELECT subject FROM keys_person ORDER BY slot"
 
 
 def _check_ids(names: Iterable[str]) -> None:

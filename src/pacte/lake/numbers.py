@@ -6,14 +6,14 @@ never shown to a use, never recorded in the ledger, and a number that was releas
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Collection, Iterable
 
 import numpy as np
 from sqlalchemy import Column, Connection, Integer, LargeBinary, String, Table
 
-from pacte.kernel.db import metadata
+from pacte.kernel import db
+from pacte.kernel.db import Int64, metadata
 from pacte.kernel.ids import SubjectId
 
 BLOCK = 4_096
@@ -22,7 +22,7 @@ BLOCK = 4_096
 lake_subject = Table(
     "lake_subject",
     metadata,
-    Column("no", Integer, primary_key=True, autoincrement=False),
+    Column("no", Int64, primary_key=True, autoincrement=False),
     Column("subject", String(32), nullable=False, unique=True),
 )
 
@@ -30,7 +30,7 @@ lake_pool = Table(
     "lake_pool",
     metadata,
     Column("id", Integer, primary_key=True),  # always 1
-    Column("blocks", Integer, nullable=False),  # how many blocks were opened since the house was founded
+    Column("blocks", Int64, nullable=False),  # how many blocks were opened since the house was founded
     Column("remaining", LargeBinary, nullable=False),  # shuffled numbers not yet drawn, 8 bytes each, little-endian
 )
 
@@ -46,38 +46,52 @@ def allot(conn: Connection, ids: Iterable[SubjectId]) -> dict[SubjectId, int]:
     if new:
         drawn = _draw(conn, len(new))
         rows = sorted(zip(drawn, new, strict=True))  # in key order: the tree grows at its end
-        conn.exec_driver_sql("INSERT INTO lake_subject (no, subject) VALUES (?, ?)", rows)
+        db.insert(conn, "lake_subject", ("no", "subject"), rows)
         found.update((subject, no) for no, subject in rows)
     return {subject: found[subject] for subject in wanted}
 
 
 def numbers(conn: Connection, ids: Collection[SubjectId]) -> dict[SubjectId, int]:
     """The numbers of those persons in `ids` who have one, in one query."""
-    sql = "SELECT s.subject, s.no FROM json_each(?) AS asked CROSS JOIN lake_subject AS s ON s.subject = asked.value"
-    return {SubjectId(row[0]): row[1] for row in conn.exec_driver_sql(sql, (json.dumps(list(ids)),))}
+    asked = f"SELECT s.subject, s.no FROM {db.among(conn, 'text')} AS asked"
+    sql = f"{asked} CROSS JOIN lake_subject AS s WHERE s.subject = asked.value"
+    return {SubjectId(subject): no for subject, no in db.fetch(conn, sql, (db.listed(conn, ids),))}
+
+
+def number(conn: Connection, subject: SubjectId) -> int | None:
+    """The number of one person; `None` for who has none."""
+    found = db.fetch(conn, "SELECT no FROM lake_subject WHERE subject = ?", (subject,))
+    return found[0][0] if found else None
 
 
 def subjects(conn: Connection, nos: Collection[int]) -> dict[int, SubjectId]:
     """The persons behind those of `nos` that belong to somebody, in one query."""
-    sql = "SELECT s.no, s.subject FROM json_each(?) AS asked CROSS JOIN lake_subject AS s ON s.no = asked.value"
-    return {row[0]: SubjectId(row[1]) for row in conn.exec_driver_sql(sql, (json.dumps(list(nos)),))}
+    asked = f"SELECT s.no, s.subject FROM {db.among(conn, 'integer')} AS asked"
+    sql = f"{asked} CROSS JOIN lake_subject AS s WHERE s.no = asked.value"
+    return {no: SubjectId(subject) for no, subject in db.fetch(conn, sql, (db.listed(conn, nos),))}
+
+
+def between(conn: Connection, start: int, stop: int) -> list[tuple[int, SubjectId]]:
+    """(number, person) of everybody whose number is at least `start` and below `stop`, in order."""
+    sql = "SELECT no, subject FROM lake_subject WHERE no >= ? AND no < ? ORDER BY no"
+    return [(no, SubjectId(subject)) for no, subject in db.fetch(conn, sql, (start, stop))]
 
 
 def release(conn: Connection, nos: Collection[int]) -> None:
     """Forget whose these numbers were (the end of the evidence); they are never drawn again."""
-    conn.exec_driver_sql(
-        "DELETE FROM lake_subject WHERE no IN (SELECT value FROM json_each(?))", (json.dumps(list(nos)),)
-    )
+    asked = f"SELECT value FROM {db.among(conn, 'integer')} AS asked"
+    db.run(conn, f"DELETE FROM lake_subject WHERE no IN ({asked})", (db.listed(conn, nos),))
 
 
 def _draw(conn: Connection, count: int) -> list[int]:
-    row = conn.exec_driver_sql("SELECT blocks, remaining FROM lake_pool WHERE id = 1").fetchone()
-    blocks, left = (row[0], np.frombuffer(row[1], dtype="<i8")) if row else (0, np.empty(0, dtype="<i8"))
+    pool = db.fetch(conn, "SELECT blocks, remaining FROM lake_pool WHERE id = 1")
+    blocks, left = (pool[0][0], np.frombuffer(pool[0][1], dtype="<i8")) if pool else (0, np.empty(0, dtype="<i8"))
     while len(left) < count:
         left = np.concatenate([left, _shuffled(blocks)])
         blocks += 1
     # What was drawn leaves the record: the order of arrival is not kept here.
-    conn.exec_driver_sql(
+    db.run(
+        conn,
         "INSERT INTO lake_pool (id, blocks, remaining) VALUES (1, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET blocks = excluded.blocks, remaining = excluded.remaining",
         (blocks, left[count:].tobytes()),

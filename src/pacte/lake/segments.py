@@ -3,40 +3,43 @@
 A segment is written whole, made durable, then named by the caller's transaction; a rewrite is new files and one change
 of the manifest. A file that no manifest names is garbage.
 
-Crash points (each has a test): A. the temporary file exists, nothing else; B. the file has its final name, the
-transaction that names it has not committed; C. a rewrite has committed, the old files still lie there. After each,
-`garbage` removes what the manifest does not name.
+Crash points: `segment-written`, the file is there, nothing names it; `segment-named`, the transaction that names it has
+not committed; `segments-rewritten`, neither has that of a rewrite; `segments-retired`, it has, and the old files still
+lie there. After each, `garbage` removes what the manifest does not name.
 
-INVARIANT: files are created, and garbage is collected, only while holding the write lock of the record database
-(`kernel.db.write`). That lock is the grace period: whoever holds it knows that no other writer is between creating a
-file and committing its name, so that an unlisted file belongs to nobody.
+INVARIANT: files get their final name, and garbage is collected, only while holding the write lock of the record
+database (`kernel.db.write`). That lock is the grace period: whoever holds it knows that no other writer is between
+naming a file and committing it, so that an unlisted file belongs to nobody. What is still written without the lock is a
+draft, known by a lock of its own (see `drafts`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Column, Connection, Integer, String, Table, delete, insert, select
+from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
-from pacte.kernel.db import metadata
+from pacte.kernel import crash
+from pacte.kernel.db import Int64, metadata
 from pacte.kernel.errors import BadInput, Unsafe
+from pacte.lake.drafts import SUFFIX, UNFINISHED, Draft, Drafts, is_abandoned
 
 lake_segment = Table(
     "lake_segment",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Int64, primary_key=True),
     Column("dataset", String, nullable=False, index=True),
     Column("file", String, nullable=False, unique=True),
     Column("sha256", String(64), nullable=False),
-    Column("rows", Integer, nullable=False),
+    Column("rows", Int64, nullable=False),
     Column("added_by", String, nullable=False),  # a load id, or a short word: what made this segment
 )
 
@@ -54,8 +57,6 @@ SYSTEM = pa.schema(
 DERIVED = "facts:"
 """Datasets of this prefix are copies of derived state: evidence, not data, with an end of their own."""
 
-_SUFFIX = ".parquet"
-_UNFINISHED = ".parquet.part"
 _RETIRED = "pacte_lake_retired"
 
 
@@ -79,11 +80,24 @@ def add_segment(conn: Connection, directory: Path, dataset: str, table: pa.Table
         raise BadInput(f"a segment of `{dataset}` without rows; nothing to add")
     if "_no" not in table.column_names:
         raise BadInput(f"a segment of `{dataset}` without the column `_no`; its people could not be found again")
-    file = secrets.token_hex(16) + _SUFFIX
-    segment = Segment(dataset, file, _write_durably(directory, file, table), table.num_rows)
-    row = {"dataset": dataset, "file": file, "sha256": segment.sha256, "rows": segment.rows, "added_by": added_by}
-    conn.execute(insert(lake_segment).values(row))
-    return segment  # crash point B until the caller commits
+    draft = Draft(directory, dataset, table.schema)
+    draft.write(table)
+    finished = draft.finish()
+    crash.point("segment-written")
+    return adopt(conn, [finished], added_by)[0]
+
+
+def adopt(conn: Connection, drafts: Sequence[Draft], added_by: str) -> list[Segment]:
+    """Make segments of finished drafts, in the caller's write transaction."""
+    _need_write_lock(conn)
+    added = [Segment(draft.dataset, draft.name(), draft.sha256, draft.rows) for draft in drafts]
+    for directory in {draft.directory for draft in drafts}:
+        _sync(directory)
+    for one in added:
+        row = {"dataset": one.dataset, "file": one.file, "sha256": one.sha256, "rows": one.rows, "added_by": added_by}
+        conn.execute(insert(lake_segment).values(row))
+    crash.point("segment-named")
+    return added
 
 
 def segments(conn: Connection, dataset: str | None = None) -> list[Segment]:
@@ -114,22 +128,27 @@ def rewrite_without(
     changes in the caller's write transaction; call `garbage` in the next one to unlink the old files.
     """
     _need_write_lock(conn)
-    gone = pa.array(sorted(nos), type=pa.int64())
+    gone = np.array(sorted(nos), dtype=np.int64)
     removed: dict[str, int] = {}
+    if not len(gone):
+        return removed
     for segment in segments(conn):
         if segment.dataset.startswith(DERIVED) != derived:
             continue
-        with pq.ParquetFile(directory / segment.file) as file:
-            hit = pc.is_in(file.read(columns=["_no"]).column("_no"), value_set=gone)
-            count = pc.sum(hit).as_py() or 0
-            if not count:
+        with pq.ParquetFile(directory / segment.file) as file, Drafts(directory, most=segment.rows) as drafts:
+            if not any(_mention(file, group, gone).any() for group in _candidates(file, gone)):
                 continue
-            kept = file.read().filter(pc.invert(hit))
-        if kept.num_rows:
-            add_segment(conn, directory, segment.dataset, kept, added_by)
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group)
+                kept = rows.filter(pa.array(~_among(rows.column("_no"), gone)))
+                if kept.num_rows:
+                    drafts.write(segment.dataset, kept, _packing(file))
+            added = adopt(conn, drafts.end(), added_by)
         retire(conn, [segment])
+        count = segment.rows - sum(one.rows for one in added)
         removed[segment.dataset] = removed.get(segment.dataset, 0) + count
-    return removed  # crash point C between the caller's commit and `garbage`
+    crash.point("segments-rewritten")
+    return removed
 
 
 def garbage(conn: Connection, directory: Path) -> int:
@@ -143,6 +162,8 @@ def garbage(conn: Connection, directory: Path) -> int:
         raise Unsafe("segments were retired in this transaction; commit it before their files are unlinked")
     named = {segment.file for segment in segments(conn)}
     unlisted = [path for path in _ours(directory) if path.name not in named]
+    if unlisted:
+        crash.point("segments-retired")
     for path in unlisted:
         path.unlink()
     if unlisted:
@@ -173,21 +194,45 @@ def check(conn: Connection, directory: Path) -> list[str]:
     return problems
 
 
-def _write_durably(directory: Path, file: str, table: pa.Table) -> str:
-    part = directory / file.replace(_SUFFIX, _UNFINISHED)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        pq.write_table(table.replace_schema_metadata(None), out, compression="zstd", row_group_size=122_880)
-        out.flush()
-        os.fsync(out.fileno())
-    found = _sha256(part)  # crash point A
-    part.rename(directory / file)
-    _sync(directory)
+def _candidates(file: pq.ParquetFile, gone: np.ndarray) -> list[int]:
+    """The row groups of a file whose numbers span one of `gone`."""
+    place = file.schema_arrow.get_field_index("_no")
+    found = []
+    for group in range(file.num_row_groups):
+        span = file.metadata.row_group(group).column(place).statistics
+        if (
+            span is None
+            or not span.has_min_max
+            or np.searchsorted(gone, span.min) < np.searchsorted(gone, span.max, side="right")
+        ):
+            found.append(group)
     return found
 
 
+def _mention(file: pq.ParquetFile, group: int, gone: np.ndarray) -> np.ndarray:
+    return _among(file.read_row_group(group, columns=["_no"]).column("_no"), gone)
+
+
+def _among(numbers: pa.ChunkedArray, gone: np.ndarray) -> np.ndarray:
+    """Which of the numbers are among `gone`; a row that is nobody's is not."""
+    return np.isin(pc.fill_null(numbers.cast(pa.int64()), -1).to_numpy(), gone)
+
+
+def _packing(file: pq.ParquetFile) -> list[str]:
+    """The columns of a file that are stored as differences, so that a rewrite stores them so again."""
+    if not file.num_row_groups:
+        return []
+    columns = (file.metadata.row_group(0).column(place) for place in range(file.metadata.num_columns))
+    return [column.path_in_schema for column in columns if "DELTA_BINARY_PACKED" in column.encodings]
+
+
 def _ours(directory: Path) -> list[Path]:
-    return [path for path in directory.iterdir() if path.name.endswith((_SUFFIX, _UNFINISHED))]
+    """Every file that could be a segment, but no draft that somebody is still writing."""
+    return [
+        path
+        for path in directory.iterdir()
+        if path.name.endswith(SUFFIX) or (path.name.endswith(UNFINISHED) and is_abandoned(path))
+    ]
 
 
 def _sha256(path: Path) -> str:

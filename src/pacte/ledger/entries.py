@@ -22,7 +22,10 @@ Entry: TypeAlias = "dict[str, Json]"
 """One entry: a flat JSON object with ASCII keys."""
 
 Check: TypeAlias = Callable[[object], object]
-"""Answers something true if a value has the right form; may raise `TypeError` for one of another type."""
+"""Answers something true if a value has the right form; may raise `TypeError` for one of another type.
+
+INVARIANT: the integers that pass a check have no gap, so that the least and the greatest of many speak for all.
+"""
 
 BUCKETS = 4096
 """Buckets of a use's sealed set."""
@@ -33,8 +36,7 @@ NOT_SOUGHT = "not_sought"
 
 def validate(entry: Mapping[str, object]) -> None:
     """Refuse (`BadInput`) an unknown kind, an unknown or missing key, a value of the wrong form."""
-    kind = entry.get("kind")
-    form = _FORMS.get(kind) if isinstance(kind, str) else None
+    kind, form = entry.get("kind"), form_of(entry)
     if form is None:
         raise BadInput("an entry of an unknown kind; the list of kinds is closed")
     checks = form.checks
@@ -46,6 +48,15 @@ def validate(entry: Mapping[str, object]) -> None:
             good = False
         if not good:
             raise BadInput(f"`{kind}` entry: {_complaint(key, check is not None)}")
+    check_together(entry, form)
+
+
+def check_together(entry: Mapping[str, object], form: Form) -> None:
+    """Refuse (`BadInput`) keys and values, right in themselves, that do not go together.
+
+    INVARIANT: the answer depends only on which keys there are and on the values under the form's `deciding` keys.
+    """
+    kind = entry["kind"]
     if not form.required <= entry.keys():
         raise BadInput(f"`{kind}` entry: missing {_named(form.required - entry.keys())}")
     if form.variants:
@@ -61,8 +72,23 @@ def validate(entry: Mapping[str, object]) -> None:
         raise BadInput("`choice` entry: an objection that is overruled, and no other act, says the `reason`")
 
 
-def encode(entry: Mapping[str, Json]) -> bytes:
-    """The canonical bytes of a *validated* entry: the same as `kernel.canonical`, without checking it twice."""
+def form_of(entry: Mapping[str, object]) -> Form | None:
+    """The form that an entry must have by its kind; `None` if there is no such kind."""
+    kind = entry.get("kind")
+    return _FORMS.get(kind) if isinstance(kind, str) else None
+
+
+def free(form: Form | None, key: str) -> str:
+    """What a value under a key may be replaced by, leaving the entry as well formed as it was.
+
+    `hex` or `base64`: by other characters of that alphabet (the padding stays); `number`: by any other from 0 to below
+    2^53; empty: by nothing that could be told without looking at the rest.
+    """
+    return _FREE.get(form.checks[key], "") if form is not None and key not in form.deciding else ""
+
+
+def encode(entry: Mapping[str, Json] | Json) -> bytes:
+    """The canonical bytes of a *validated* entry or value: those of `kernel.canonical`, without checking it twice."""
     try:
         return _ENCODER.encode(entry).encode("utf-8")
     except UnicodeEncodeError:
@@ -83,13 +109,17 @@ class _Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    """The form of a kind; where it has variants, the word under `chosen_by` says which one an entry is."""
+class Form:
+    """The form of a kind; where it has variants, the word under `chosen_by` says which one an entry is.
+
+    `deciding` are the keys whose values have a say in which other keys there must be.
+    """
 
     checks: dict[str, Check]
     required: frozenset[str]
     chosen_by: str
     variants: dict[str, _Variant]
+    deciding: tuple[str, ...]
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False)
@@ -120,6 +150,15 @@ def _count(value: object) -> bool:
 
 def _flag(value: object) -> bool:
     return type(value) is int and 0 <= value <= 1
+
+
+_FREE: dict[Check, str] = {
+    _hex32: "hex",
+    _hex64: "hex",
+    _base64: "base64",
+    _instant: "number",
+    _count: "number",
+}
 
 
 def _one_of(*values: str) -> Check:
@@ -173,6 +212,10 @@ _COMMON: dict[str, Check] = {
 _COMMON_OPTIONAL: dict[str, Check] = {"clock": _instant, "behalf": _text, "jointly": _text}
 
 
+_DECIDING = ("role", "act", "advice", "advised_by")
+"""Keys whose values, and not only their presence, decide which others go with them."""
+
+
 def _form(
     kind: str,
     required: dict[str, Check],
@@ -180,9 +223,11 @@ def _form(
     *,
     chosen_by: str = "",
     variants: dict[str, _Variant] | None = None,
-) -> _Form:
+) -> Form:
     must, may = {"kind": _one_of(kind), **_COMMON, **required}, optional or {}
-    return _Form({**must, **_COMMON_OPTIONAL, **may}, frozenset(must.keys() - may.keys()), chosen_by, variants or {})
+    checks = {**must, **_COMMON_OPTIONAL, **may}
+    deciding = tuple(key for key in (*_DECIDING, chosen_by) if key in checks) + ("by",) * ("advised_by" in checks)
+    return Form(checks, frozenset(must.keys() - may.keys()), chosen_by, variants or {}, deciding)
 
 
 def _variant(required: str, optional: str = "") -> _Variant:
@@ -191,7 +236,7 @@ def _variant(required: str, optional: str = "") -> _Variant:
 
 _STOP: dict[str, Check] = {"scope": _scope, "effective": _instant, "reason": _word}
 
-_FORMS: dict[str, _Form] = {
+_FORMS: dict[str, Form] = {
     "genesis": _form(
         "genesis",
         {"house": _word, "origin": _text, "vkey": _vkey, "format": _exactly(1)},
@@ -310,6 +355,12 @@ _FORMS: dict[str, _Form] = {
     "look": _form("look", {"subject": _hex32, "purpose": _word, "reason": _word}),
     "stop": _form("stop", _STOP),
     "stop_lifted": _form("stop_lifted", _STOP),
+    "keys": _form(
+        "keys",
+        {"step": _one_of("rotated", "ended"), "epoch": _count, "effective": _instant},
+        chosen_by="step",
+        variants={"rotated": _variant(""), "ended": _variant("")},
+    ),
     "erasure": _form(
         "erasure",
         {"subject": _hex32, "step": _one_of("restricted", "done", "evidence_ended"), "effective": _instant},
@@ -332,7 +383,7 @@ _FORMS: dict[str, _Form] = {
 }
 
 
-def _check_variant(entry: Mapping[str, object], form: _Form) -> None:
+def _check_variant(entry: Mapping[str, object], form: Form) -> None:
     # The key that chooses is required and one of the words, as has just been checked.
     word = str(entry[form.chosen_by])
     here, kind = form.variants[word], entry["kind"]

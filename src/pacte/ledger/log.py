@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
 
+from pacte.kernel import crash, db
 from pacte.kernel.canonical import Json
 from pacte.kernel.errors import BadInput, Conflict, NotFound, Unsafe
 from pacte.kernel.instant import Instant
+from pacte.ledger.bulk import bodies
 from pacte.ledger.checkpoint import sign_checkpoint
-from pacte.ledger.entries import Entry, encode, validate
-from pacte.ledger.merkle import Frontier, leaf_hash
+from pacte.ledger.entries import Entry
+from pacte.ledger.merkle import Frontier
 from pacte.ledger.note import Signer
-from pacte.ledger.tables import entry_table, head_table
+from pacte.ledger.tables import ABOUT, BULK, RARE, entry_table, head_table
 from pacte.ledger.tree import TILE, prove_consistency, prove_inclusion, root_at, tlog_proof
 
 __all__ = [
@@ -50,6 +53,9 @@ SALT = 16
 """Random bytes before each body, so that a short body cannot be guessed from its commitment."""
 
 _CHUNK = 10_000
+_COLUMNS = ("idx", "kind", "subject", "use", "leaf", "salt", "body")
+_REFUSED = ("23505", "P0001")
+"""What PostgreSQL answers for a value that is there already, and for what a trigger refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,13 @@ class AppendResult:
     size: int
     at: Instant
     skew: int
-    checkpoint: str
+    head: Head
+    """The log's head now."""
+
+    @property
+    def checkpoint(self) -> str:
+        """The signed note over the log as it is now."""
+        return self.head.checkpoint
 
     @property
     def indices(self) -> range:
@@ -134,10 +146,11 @@ def create(
 
 def head(conn: Connection) -> Head:
     """The head of the log; raises `NotFound` in a house without one."""
-    row = conn.execute(select(head_table)).first()
-    if row is None:
+    rows = db.fetch(conn, "SELECT size, root, time, checkpoint, vkey FROM ledger_head")
+    if not rows:
         raise NotFound("this house has no ledger yet")
-    return Head(row.size, row.root, Instant(row.time), row.checkpoint, row.vkey)
+    size, root, time, checkpoint, vkey = rows[0]
+    return Head(size, root, Instant(time), checkpoint, vkey)
 
 
 def append(conn: Connection, entries: Sequence[Mapping[str, Json]], now: Instant, signer: Signer) -> AppendResult:
@@ -147,35 +160,37 @@ def append(conn: Connection, entries: Sequence[Mapping[str, Json]], now: Instant
     Entry time is max(now, the head's time): a clock that went back never blocks anybody, the raw clock is kept.
     """
     _check_writing(conn)
-    state = conn.execute(select(head_table)).first()
-    if state is None:
+    stored = db.fetch(conn, "SELECT size, root, frontier, time, checkpoint, vkey FROM ledger_head")
+    if not stored:
         raise NotFound("this house has no ledger yet")
-    if state.vkey != signer.vkey:
+    size, root, edge, time, checkpoint, vkey = stored[0]
+    if vkey != signer.vkey:
         raise Unsafe("the signing key is not the one this ledger began with; restore the right key store")
-    at = Instant(max(now, state.time))
+    at = Instant(max(now, time))
     if not entries:
-        return AppendResult(state.size, state.size, at, at - now, state.checkpoint)
-    filled: Entry = {"v": 1, "at": at} if at == now else {"v": 1, "at": at, "clock": now}
-    rows, leaves = _rows(entries, filled, state.size)
-    frontier = Frontier(state.size, _cut(state.frontier))
-    if frontier.root != state.root:
+        return AppendResult(size, size, at, at - now, Head(size, root, Instant(time), checkpoint, vkey))
+    if any("at" in entry or "clock" in entry for entry in entries):
+        raise BadInput("an entry that brings its own time; the ledger sets `at` and `clock`")
+    written = bodies(entries, {"v": 1, "at": at} if at == now else {"v": 1, "at": at, "clock": now})
+    frontier = Frontier(size, _cut(edge))
+    if frontier.root != root:
         raise Unsafe("the head of the ledger is damaged: its root does not follow from its frontier")
+    rows, leaves = _rows(entries, written, size)
     frontier, completed = frontier.append_many(leaves, every=TILE)
-    nodes = [(done.level, done.first + i, node) for done in completed for i, node in enumerate(done.hashes)]
-    _insert(conn, "INSERT INTO ledger_entry (idx, kind, subject, use, leaf, salt, body) VALUES (?,?,?,?,?,?,?)", rows)
-    _insert(conn, "INSERT INTO ledger_node (level, idx, hash) VALUES (?,?,?)", nodes)
-    # Crash point: entries are written, the head is not. The transaction does not commit; nothing of it remains.
-    checkpoint = sign_checkpoint(signer, frontier.size, frontier.root)
-    conn.execute(
-        head_table.update().values(
-            size=frontier.size,
-            root=frontier.root,
-            frontier=b"".join(frontier.nodes),
-            time=at,
-            checkpoint=checkpoint,
-        )
+    _insert(
+        conn, rows, [(done.level, done.first + i, node) for done in completed for i, node in enumerate(done.hashes)]
     )
-    return AppendResult(state.size, frontier.size, at, at - now, checkpoint)
+    # Crash point `ledger-before-head`: entries are written, the head is not. The transaction does not commit; nothing
+    # of it remains.
+    crash.point("ledger-before-head")
+    checkpoint = sign_checkpoint(signer, frontier.size, frontier.root)
+    db.run(
+        conn,
+        "UPDATE ledger_head SET size = ?, root = ?, frontier = ?, time = ?, checkpoint = ?",
+        (frontier.size, frontier.root, b"".join(frontier.nodes), at, checkpoint),
+    )
+    grown = Head(frontier.size, frontier.root, at, checkpoint, vkey)
+    return AppendResult(size, frontier.size, at, at - now, grown)
 
 
 def entry(conn: Connection, index: int) -> Entry | None:
@@ -216,17 +231,18 @@ def entries(conn: Connection, start: int = 0, stop: int | None = None) -> Iterat
 
 def of_subject(conn: Connection, subject: str, stop: int | None = None) -> list[tuple[int, Entry]]:
     """Everything recorded about one person (below index `stop`), in order; redacted entries name nobody."""
-    return _found(conn, select(entry_table).where(entry_table.c.subject == subject), stop)
+    return _found(conn, f"{ABOUT} ORDER BY idx", (0, subject), stop)
 
 
 def of_kind(conn: Connection, kind: str, stop: int | None = None) -> list[tuple[int, Entry]]:
     """Every entry of a kind (below index `stop`), about the house or a person, in order; redacted ones left out."""
-    return _found(conn, select(entry_table).where(entry_table.c.kind == kind), stop)
+    indexed = "kind = ?" if kind in BULK else f"kind = ? AND {RARE}"
+    return _found(conn, f"SELECT idx, body FROM ledger_entry WHERE {indexed} ORDER BY idx", (kind,), stop)
 
 
 def use_of(conn: Connection, use_id: str) -> tuple[int, Entry]:
     """The entry that declared a use, with its index; raises `NotFound`."""
-    found = _found(conn, select(entry_table).where(entry_table.c.use == use_id), None)
+    found = _found(conn, "SELECT idx, body FROM ledger_entry WHERE use = ?", (use_id,), None)
     if not found:
         raise NotFound("no use of that identifier is in the ledger (or its entry was redacted)")
     return found[0]
@@ -249,34 +265,30 @@ def redact(conn: Connection, indices: Sequence[int]) -> int:
 
 
 def _rows(
-    batch: Sequence[Mapping[str, Json]], filled: Entry, first: int
-) -> tuple[list[tuple[object, ...]], list[bytes]]:
-    # The hot loop of a bulk load: 250,000 entries pass through it in seconds.
-    salts = secrets.token_bytes(SALT * len(batch))
-    rows: list[tuple[object, ...]] = []
-    leaves: list[bytes] = []
-    for number, given in enumerate(batch):
-        if "at" in given or "clock" in given:
-            raise BadInput("an entry that brings its own time; the ledger sets `at` and `clock`")
-        whole = {**given, **filled}
-        validate(whole)
-        body, salt = encode(whole), salts[number * SALT : number * SALT + SALT]
-        commitment = hashlib.sha256(salt + body).digest()
-        leaves.append(leaf_hash(commitment))
-        rows.append((first + number, whole["kind"], whole.get("subject"), whole.get("use"), commitment, salt, body))
-    return rows, leaves
+    batch: Sequence[Mapping[str, Json]], written: Sequence[bytes], first: int
+) -> tuple[list[db.Row], list[bytes]]:
+    """The rows of checked entries and the leaf hashes over them; in the hot loop nothing but the two hashes."""
+    run, sha256 = secrets.token_bytes(SALT * len(batch)), hashlib.sha256
+    salts = [run[start : start + SALT] for start in range(0, len(run), SALT)]
+    commitments = [sha256(salt + body).digest() for salt, body in zip(salts, written, strict=True)]
+    rows = [
+        (index, entry["kind"], entry.get("subject"), entry.get("use"), commitment, salt, body)
+        for index, entry, commitment, salt, body in zip(
+            range(first, first + len(batch)), batch, commitments, salts, written, strict=True
+        )
+    ]
+    return rows, [sha256(b"\x00" + commitment).digest() for commitment in commitments]
 
 
-def _insert(conn: Connection, statement: str, rows: list[tuple[object, ...]] | list[tuple[int, int, bytes]]) -> None:
-    if not rows:
-        return
+def _insert(conn: Connection, rows: Sequence[db.Row], nodes: Sequence[db.Row]) -> None:
     try:
-        conn.exec_driver_sql(statement, rows)
-    except OperationalError:
-        raise  # full disk, lock: the transaction's owner says what to do
-    except DBAPIError:
-        # The driver's message is kept out: it carries bound values.
-        raise Unsafe("the ledger refused these entries: an index or a use identifier is there already") from None
+        db.insert(conn, "ledger_entry", _COLUMNS, rows)
+        db.insert(conn, "ledger_node", ("level", "idx", "hash"), nodes)
+    except DBAPIError as error:
+        # A full disk or a lost connection is for the transaction's owner to say. The driver's own message is kept out.
+        if isinstance(error.orig, sqlite3.IntegrityError) or getattr(error.orig, "sqlstate", None) in _REFUSED:
+            raise Unsafe("the ledger refused these entries: an index or a use identifier is there already") from None
+        raise
 
 
 def _check_writing(conn: Connection) -> None:
@@ -292,8 +304,6 @@ def _decode(body: bytes | None) -> Entry | None:
     return None if body is None else json.loads(body)
 
 
-def _found(conn: Connection, query: Select[tuple[object, ...]], stop: int | None) -> list[tuple[int, Entry]]:
-    if stop is not None:
-        query = query.where(entry_table.c.idx < stop)
-    chosen = query.with_only_columns(entry_table.c.idx, entry_table.c.body).where(entry_table.c.body.is_not(None))
-    return [(row.idx, json.loads(row.body)) for row in conn.execute(chosen.order_by(entry_table.c.idx))]
+def _found(conn: Connection, sql: str, parameters: Sequence[object], stop: int | None) -> list[tuple[int, Entry]]:
+    rows = db.fetch(conn, sql, parameters)
+    return [(index, json.loads(body)) for index, body in rows if body is not None and (stop is None or index < stop)]

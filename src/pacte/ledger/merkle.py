@@ -66,13 +66,14 @@ class Frontier:
         edge: list[bytes] = []  # the new frontier, smallest first
         completed: list[Completed] = []
         row, start, level = list(leaves), self.size, 0
+        sha256 = hashlib.sha256  # `node_hash`, written out: a call more per leaf is a sixth of the time
         while row or waiting:
             if start & 1:  # the frontier holds the left neighbour of what comes in at this level
                 row.insert(0, waiting.pop())
                 start -= 1
             if len(row) & 1:
                 edge.append(row.pop())
-            row = list(map(node_hash, row[::2], row[1::2]))
+            row = [sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=True)]
             start, level = start >> 1, level + 1
             if row and level % every == 0:
                 completed.append(Completed(level, start, row))

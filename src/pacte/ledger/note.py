@@ -120,7 +120,7 @@ def open_note(note: str, keys: Sequence[VerifierKey]) -> str:
 
     Signatures by other keys are ignored; a false signature under a known key refuses the whole note.
     """
-    text, lines = _split(note)
+    text, lines = split_note(note)
     known = {(key.name, key.key_id): key for key in keys}
     good = False
     for name, key_id, signature in lines:
@@ -135,16 +135,11 @@ def open_note(note: str, keys: Sequence[VerifierKey]) -> str:
     return text
 
 
-def decode_base64(text: str) -> bytes | None:
-    """Strict base64: only the one canonical spelling of some bytes is accepted."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return raw if base64.b64encode(raw).decode() == text else None
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+    """The text of a note and (name, key id, signature) of each line under it, nothing verified.
 
-
-def _split(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+    Raises `VerificationFailed` for what is no signed note.
+    """
     body, gap, tail = note.rpartition("\n\n")
     text = body + "\n"
     if not gap or not tail.endswith("\n"):
@@ -153,15 +148,25 @@ def _split(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     lines = tail[:-1].split("\n")
     if len(lines) > _MOST_SIGNATURES:
         raise VerificationFailed("a signed note with too many signatures")
-    return text, [_signature(line) for line in lines]
+    return text, [parse_signature(line) for line in lines]
 
 
-def _signature(line: str) -> tuple[str, bytes, bytes]:
+def parse_signature(line: str) -> tuple[str, bytes, bytes]:
+    """Name, key id and signature of one signature line (without its newline); raises `VerificationFailed`."""
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
     raw = decode_base64(encoded)
     if not line.startswith(_DASH) or not name or raw is None or len(raw) < 5:
         raise VerificationFailed("a signed note with a malformed signature line")
     return name, raw[:4], raw[4:]
+
+
+def decode_base64(text: str) -> bytes | None:
+    """Strict base64: only the one canonical spelling of some bytes is accepted."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if base64.b64encode(raw).decode() == text else None
 
 
 def _check_text(text: str) -> None:

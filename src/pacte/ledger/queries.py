@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select, text
 
 from pacte.kernel.canonical import canonical
+from pacte.kernel.db import fetch, is_postgres
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.kernel.instant import Instant
 from pacte.ledger import log
-from pacte.ledger.tables import entry_table
+from pacte.ledger.tables import ABOUT, RARE, STRETCH, entry_table
 
 Recorded: TypeAlias = dict[str, Any]
 """An entry as the log holds it; its form was checked when it was appended."""
@@ -51,7 +52,7 @@ def uses_of_purpose(conn: Connection, purpose: str) -> list[tuple[int, Recorded]
     # Bodies are canonical, so that a purpose has one spelling in them; only those that hold it are decoded.
     spelled = canonical({"purpose": purpose})[1:-1]
     query = select(entry_table.c.idx, entry_table.c.body).where(
-        entry_table.c.kind == "use", func.instr(entry_table.c.body, spelled) > 0
+        entry_table.c.kind == "use", text(RARE), _holds(conn, spelled)
     )
     found = ((row.idx, json.loads(row.body)) for row in conn.execute(query.order_by(entry_table.c.idx)))
     return [(index, entry) for index, entry in found if entry["purpose"] == purpose]
@@ -84,7 +85,9 @@ def people_since(conn: Connection, index: int) -> bool:
 
 def person_since(conn: Connection, subject: SubjectId, index: int) -> bool:
     """Whether an entry from `index` on says something about this person that could change a decision."""
-    return _exists_since(conn, index, entry_table.c.subject == subject)
+    nothing = ", ".join("?" * len(CHANGES_NOTHING))
+    query = f"{ABOUT} AND idx >= ? AND kind NOT IN ({nothing}) LIMIT 1"
+    return bool(fetch(conn, query, (index >> STRETCH, subject, index, *CHANGES_NOTHING)))
 
 
 def changed_since(conn: Connection, index: int) -> bool:
@@ -108,7 +111,9 @@ def newest_subject(conn: Connection) -> SubjectId | None:
 
 def newest_erasure(conn: Connection) -> tuple[SubjectId, str] | None:
     """Whose erasure reached an end last, and which end: `done` (no data left) or `evidence_ended`."""
-    erasures = select(entry_table.c.idx).where(entry_table.c.kind == "erasure").order_by(entry_table.c.idx.desc())
+    erasures = (
+        select(entry_table.c.idx).where(entry_table.c.kind == "erasure", text(RARE)).order_by(entry_table.c.idx.desc())
+    )
     for index in conn.execute(erasures).scalars():
         entry = log.entry(conn, index)
         if entry is not None and entry["step"] in ("done", "evidence_ended"):
@@ -118,14 +123,22 @@ def newest_erasure(conn: Connection) -> tuple[SubjectId, str] | None:
 
 def unfinished_erasures(conn: Connection) -> frozenset[SubjectId]:
     """The people whose erasure was begun and has reached no end: one entry, and no second."""
-    erasures = select(entry_table.c.subject).where(entry_table.c.kind == "erasure").group_by(entry_table.c.subject)
+    erasures = (
+        select(entry_table.c.subject).where(entry_table.c.kind == "erasure", text(RARE)).group_by(entry_table.c.subject)
+    )
     return frozenset(SubjectId(row) for row in conn.execute(erasures.having(func.count() == 1)).scalars())
 
 
 def skewed(conn: Connection) -> int:
     """How many entries were written while the clock stood back behind the log; they say what it said."""
-    found = select(func.count()).select_from(entry_table).where(func.instr(entry_table.c.body, b'"clock":') > 0)
+    found = select(func.count()).select_from(entry_table).where(_holds(conn, b'"clock":'))
     return int(conn.execute(found).scalar_one())
+
+
+def _holds(conn: Connection, part: bytes) -> ColumnElement[bool]:
+    if is_postgres(conn):
+        return entry_table.c.body.op("LIKE")(b"%" + part.replace(b"\\", b"\\\\").replace(b"_", b"\\_") + b"%")
+    return func.instr(entry_table.c.body, part) > 0
 
 
 def _time_from(conn: Connection, index: int) -> tuple[int, int] | None:

@@ -83,6 +83,8 @@ def _rule(pack: Pack, rule: Rule, index: int, mistakes: Mistakes) -> None:
     for key in ("unless", "require"):
         node = pack.node(index, key)
         if node is None:
+            if key == "require":
+                mistakes.add((*here, key), f"rule `{rule.id}` requires nothing; say what must hold")
             continue
         try:
             found = condition(node, pack, None)
@@ -100,6 +102,9 @@ def _rule(pack: Pack, rule: Rule, index: int, mistakes: Mistakes) -> None:
 
 def _selection(pack: Pack, node: Node, here: Path, mistakes: Mistakes) -> None:
     """Which purposes rules are for: groups and properties that exist, and their words."""
+    if isinstance(node, list) and any(isinstance(one, list) for one in node):
+        mistakes.add(here, "a list within a list; write one list")
+        return
     for path, word in _groups(node, here):
         if word not in pack.file.groups:
             mistakes.unknown(path, "group of purposes", word, pack.file.groups)

@@ -6,6 +6,8 @@ is combined, so that SQL's third truth value never reaches a decision. A propert
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlglot import exp
 
 from pacte.kernel.instant import Instant
@@ -60,13 +62,46 @@ def reason_case(rules: PurposeRules | None, t: Instant) -> exp.Expression:
     return case.else_(permitted, copy=False) if case.args.get("ifs") else permitted
 
 
+def marks(rules: PurposeRules | None, t: Instant) -> dict[str, tuple[int, ...]]:
+    """By fact that is a number: where the conditions at `t` turn, ascending.
+
+    Of two values with no mark from the lower one to below the higher, no condition tells one from the other.
+    """
+    found: dict[str, set[int]] = {}
+    for requirement in rules.requirements if rules is not None else ():
+        for fact, mark in _turns(settled(requirement.condition, t), t):
+            found.setdefault(fact, set()).add(mark)
+    return {fact: tuple(sorted(turns)) for fact, turns in found.items()}
+
+
+def _turns(condition: Condition, t: Instant) -> Iterator[tuple[str, int]]:
+    match condition:
+        case Every(of) | Any(of):
+            for member in of:
+                yield from _turns(member, t)
+        case Compare(op, fact, int(value)):
+            yield from ((fact, value - step) for step in _STEPS[op])
+        case OneOf(fact, values):
+            yield from ((fact, value - step) for value in values if isinstance(value, int) for step in (0, 1))
+        case AfterNow(fact) | NotAfterNow(fact):
+            yield fact, t
+        case AgeAtLeast(years) | Younger(years):
+            yield "person.minor_until", adulthood_bound(t, years)
+        case Within(fact, months, days):
+            yield fact, earliest(t, months, days)
+
+
+_STEPS = {"gt": (0,), "le": (0,), "lt": (1,), "ge": (1,), "eq": (0, 1), "ne": (0, 1)}
+"""How far before a literal the comparison with it turns."""
+
+
 def condition_sql(condition: Condition, t: Instant) -> exp.Expression:
     """The condition at `t` as an expression over the fact columns; always true or false, never NULL."""
     match condition:
         case Every(of):
-            return exp.Paren(this=exp.and_(*[condition_sql(member, t) for member in of]))
+            return exp.Paren(this=exp.and_(*[condition_sql(member, t) for member in of], copy=False))
         case Any(of):
-            return exp.Paren(this=exp.or_(*[condition_sql(member, t) for member in of]))
+            return exp.Paren(this=exp.or_(*[condition_sql(member, t) for member in of], copy=False))
         case Compare(op, fact, value):
             return _compare(op, fact, value)
         case OneOf(fact, values):
@@ -82,7 +117,7 @@ def condition_sql(condition: Condition, t: Instant) -> exp.Expression:
         case AgeAtLeast(years):
             old_enough = _compare("le", "person.minor_until", adulthood_bound(t, years))
             declared = _closed(exp.In(this=column("person.age"), expressions=[_literal(age) for age in ages_of(years)]))
-            return exp.Paren(this=exp.or_(declared, old_enough))
+            return exp.Paren(this=exp.or_(declared, old_enough, copy=False))
         case Younger(years):
             return _compare("gt", "person.minor_until", adulthood_bound(t, years))
         case Within(fact, months, days):
@@ -118,7 +153,7 @@ def _lives_in(countries: tuple[str, ...], places: tuple[str, ...]) -> exp.Expres
         for found, codes in ((country, countries), (place, places))
         if codes
     ]
-    return exp.Paren(this=exp.or_(*inside))
+    return exp.Paren(this=exp.or_(*inside, copy=False))
 
 
 def _compare(op: str, fact: str, value: str | int) -> exp.Expression:

@@ -105,6 +105,8 @@ class PurposeRules:
     ground: str
     art9: bool = False
     """Whether it may see values that reveal something of a special category (GDPR Art. 9)."""
+    kept: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What its readers worked out of it, to do so once. It goes with these rules, which never change."""
 
     def to_json(self) -> dict[str, Json]:
         """The stored form; empty and absent parts are not written."""
@@ -159,6 +161,8 @@ class RuleTable:
     laws: tuple[str, ...] = ()
     decider: str = DECIDER
     grades: tuple[str, ...] = GRADES
+    kept: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What its readers worked out of it, to do so once. It goes with this table, which never changes."""
 
     def to_json(self) -> dict[str, Json]:
         """The stored form, whose canonical bytes are what `digest` is of."""

@@ -111,10 +111,10 @@ def notices() -> dict[str, str]:
     return {name: notice.digest for name, notice in load_policy_text(policy_text()).notices.items()}
 
 
-def world(path: Path, *, policy: str | None = None) -> World:
-    """A new house in `path` under the shop's policy (or `policy`, as text), published."""
+def world(path: Path, *, policy: str | None = None, database: str = "") -> World:
+    """A new house in `path` under the shop's policy (or `policy`, as text), published; `database` as for `create`."""
     clock = TestClock()
-    house = create(path, clock=clock)
+    house = create(path, clock=clock, database=database)
     write_template(path)
     if policy is not None:
         (path / POLICY).write_text(policy, encoding="utf-8")

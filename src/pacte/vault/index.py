@@ -12,10 +12,12 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
+from pacte.kernel import db
 from pacte.kernel.errors import BadInput, Conflict
 from pacte.kernel.ids import SubjectId
 from pacte.keys.blind import blind
 from pacte.keys.store import KeyStore
+from pacte.vault.checked import columns, genuine, key_of, with_check
 from pacte.vault.normalise import NORM_VERSION, normalise_email, normalise_key, normalise_phone
 from pacte.vault.tables import INDEX, append, blank, look_up
 
@@ -55,7 +57,7 @@ def add(connection: Connection, keys: KeyStore, rows: Iterable[IndexRow]) -> Non
     wanted = sorted(set(rows))
     blinded = blinds(keys, [(field, value) for _, field, value in wanted])
     filled = [(field, value, subject, NORM_VERSION) for (subject, field, _), value in zip(wanted, blinded, strict=True)]
-    append(connection, INDEX, filled, "ON CONFLICT DO NOTHING")
+    append(connection, INDEX, with_check(key_of(keys), INDEX, filled), "ON CONFLICT DO NOTHING")
 
 
 def forget(connection: Connection, rows: Iterable[tuple[SubjectId, str]]) -> int:
@@ -71,8 +73,8 @@ def blinds_of(connection: Connection, subject: SubjectId) -> list[bytes]:
 
     Without telephone numbers: a household shares one, and what another of its members left is not this person's.
     """
-    query = "SELECT blind FROM vault_index WHERE subject = ? AND field <> 'phone' ORDER BY field, blind"
-    return [row[0] for row in connection.exec_driver_sql(query, (subject,))]
+    query = "SELECT field, blind FROM vault_index WHERE subject = ? AND field <> 'phone'"
+    return [value for _, value in sorted(db.fetch(connection, query, (subject,)))]
 
 
 def find(connection: Connection, keys: KeyStore, field: str, value: str, region: str = "") -> SubjectId | None:
@@ -89,11 +91,15 @@ def find(connection: Connection, keys: KeyStore, field: str, value: str, region:
 
 
 def find_many(connection: Connection, keys: KeyStore, field: str, normal: Sequence[str]) -> dict[str, list[SubjectId]]:
-    """The people behind each value in normal form, in a stable order; values that nobody has are left out."""
+    """The people behind each value in normal form, in a stable order; values that nobody has are left out.
+
+    Raises `Unsafe` when a row that would answer was changed behind the house's back.
+    """
     sought = dict(zip(blinds(keys, [(field, value) for value in normal]), normal, strict=True))
-    query = "SELECT blind, subject FROM vault_index WHERE field = ? AND blind IN"
+    query = f"SELECT {columns(INDEX)} FROM vault_index WHERE field = ? AND blind"
+    rows = genuine(key_of(keys), INDEX, look_up(connection, query, (field,), list(sought)))
     found: dict[str, list[SubjectId]] = {}
-    for blinded, subject in sorted(look_up(connection, query, (field,), list(sought))):
+    for _, blinded, subject, _ in sorted(rows):
         found.setdefault(sought[blinded], []).append(subject)
     return found
 

@@ -7,21 +7,27 @@ person's data key and bound to person, group and version. Values come back redac
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from functools import lru_cache
+from json.encoder import encode_basestring
+from typing import Protocol, TypeAlias, cast
 
 from sqlalchemy import Connection
 
+from pacte.kernel import db
 from pacte.kernel.canonical import Json, canonical
 from pacte.kernel.errors import Denied
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
 from pacte.kernel.redacted import Redacted
-from pacte.keys.seal import place, seal, unseal
+from pacte.keys.seal import place, seal_many, unseal, unseal_many
 from pacte.keys.store import KeyGone, KeyStore
 from pacte.vault.tables import INDEX, SEALED, append, blank, look_up
 
+_JSON = json.JSONDecoder()
+_QUOTED = cast("Callable[[object], str]", encode_basestring)
+"""A text as canonical JSON writes it; raises `TypeError` for anything else."""
 VERSION = 1
 """The form of a sealed group: a canonical JSON object of field → value."""
 
@@ -68,19 +74,22 @@ class Provenance:
     notice: str | None
 
 
-def put(connection: Connection, keys: KeyStore, rows: Iterable[Row]) -> None:
+def put(
+    connection: Connection, keys: KeyStore, rows: Iterable[Row], drawn: Mapping[SubjectId, bytes] | None = None
+) -> None:
     """Seal and store groups of fields; a group that the person had before is replaced, the last of two wins.
 
-    The people's keys must exist. Raises `KeyGone` when a data key was shredded: erased people are not written again.
+    The people's keys must exist; `drawn` are the data keys that `create_subject_keys` has just drawn for people who are
+    new. Raises `KeyGone` when a data key was shredded: erased people are not written again.
     """
     latest = {(row[0], row[1]): row for row in rows}
-    data_keys = _data_keys(keys, latest)
-    stored = look_up(connection, "SELECT subject, grp FROM vault_sealed WHERE subject IN", (), sorted(data_keys))
+    fresh = drawn or {}
+    known = {subject for subject, _ in latest if subject not in fresh}
+    data_keys = {**fresh, **_data_keys(keys, known)} if known else fresh
+    stored = look_up(connection, "SELECT subject, grp FROM vault_sealed WHERE subject", (), sorted(known))
     replaced = [(subject, group) for subject, group in stored if (subject, group) in latest]
     blank(connection, SEALED, "subject = ? AND grp = ?", replaced)
-    append(
-        connection, SEALED, [_sealed(data_keys[subject], latest[subject, group]) for subject, group in sorted(latest)]
-    )
+    append(connection, SEALED, _sealed([latest[one] for one in sorted(latest)], data_keys))
 
 
 def merge(
@@ -92,8 +101,8 @@ def merge(
     group that several sources filled names them all, with the date and the notice of the latest.
     """
     news = list(rows)
-    data_keys = _data_keys(keys, {(row[0], row[1]) for row in news})
-    query = "SELECT subject, grp, version, sealed, source FROM vault_sealed WHERE subject IN"
+    data_keys = _data_keys(keys, {row[0] for row in news})
+    query = "SELECT subject, grp, version, sealed, source FROM vault_sealed WHERE subject"
     merged: dict[tuple[SubjectId, str], Row] = {}
     for subject, group, version, content, source in look_up(connection, query, (), sorted(data_keys)):
         fields = json.loads(unseal(data_keys[subject], content, place(subject, group, version)))
@@ -124,9 +133,9 @@ def get(
     was shredded.
     """
     wanted = permit.fields if fields is None else frozenset(fields)
-    _check(permit, subject, wanted, now)
+    _check(permit, [subject], wanted, now)
     data_key = keys.data_key(subject)
-    query = "SELECT grp, version, sealed FROM vault_sealed WHERE subject = ? AND grp IN"
+    query = "SELECT grp, version, sealed FROM vault_sealed WHERE subject = ? AND grp"
     found: dict[str, Redacted[Json]] = {}
     for group, version, content in look_up(connection, query, (subject,), sorted(groups)):
         opened: dict[str, Json] = json.loads(unseal(data_key, content, place(subject, group, version)))
@@ -134,16 +143,49 @@ def get(
     return found
 
 
+def get_many(
+    connection: Connection,
+    keys: KeyStore,
+    permit: Permitted,
+    subjects: Sequence[SubjectId],
+    groups: Collection[str],
+    now: Instant,
+    fields: Collection[str] | None = None,
+) -> dict[SubjectId, Redacted[dict[str, Json]]]:
+    """The permitted fields of many people, each person's under one cover; people who were erased are left out.
+
+    Raises `Denied` as `get` does; everybody must be covered.
+    """
+    wanted = permit.fields if fields is None else frozenset(fields)
+    _check(permit, subjects, wanted, now)
+    data_keys = keys.data_keys(subjects)
+    marks = ", ".join("?" * len(groups))
+    query = f"SELECT subject, grp, version, sealed FROM vault_sealed WHERE grp IN ({marks}) AND subject"
+    rows = list(look_up(connection, query, sorted(groups), list(data_keys)))
+    plain = unseal_many(
+        [data_keys[row[0]] for row in rows],
+        [row[3] for row in rows],
+        [place(subject, group, version) for subject, group, version, _ in rows],
+    )
+    found: dict[SubjectId, dict[str, Json]] = {}
+    for (subject, *_), content in zip(rows, plain, strict=True):
+        opened: dict[str, Json] = _JSON.raw_decode(content.decode())[0]  # nothing can follow what was sealed
+        if not opened.keys() <= wanted:
+            opened = {name: value for name, value in opened.items() if name in wanted}
+        found[subject] = found[subject] | opened if subject in found else opened
+    return {subject: Redacted(values) for subject, values in found.items()}
+
+
 def held(connection: Connection, subject: SubjectId) -> dict[str, int]:
     """How many sealed rows each group of this person has; opens nothing."""
     query = "SELECT grp, count(*) FROM vault_sealed WHERE subject = ? GROUP BY grp ORDER BY grp"
-    return {row[0]: row[1] for row in connection.exec_driver_sql(query, (subject,))}
+    return dict(db.fetch(connection, query, (subject,)))
 
 
 def provenance(connection: Connection, subject: SubjectId) -> list[Provenance]:
     """Where each of a person's groups came from; opens nothing. Source: GDPR Art. 15(1)(g)."""
     query = "SELECT grp, source, collected, notice FROM vault_sealed WHERE subject = ? ORDER BY grp"
-    return [Provenance(*row) for row in connection.exec_driver_sql(query, (subject,))]
+    return [Provenance(*row) for row in db.fetch(connection, query, (subject,))]
 
 
 def empty(connection: Connection, subject: SubjectId) -> int:
@@ -162,24 +204,47 @@ def erase(connection: Connection, subject: SubjectId) -> dict[str, int]:
     }
 
 
-def _data_keys(keys: KeyStore, wanted: Iterable[tuple[SubjectId, str]]) -> dict[SubjectId, bytes]:
-    subjects = sorted({subject for subject, _ in wanted})
-    data_keys = keys.data_keys(subjects)
-    if len(data_keys) < len(subjects):
-        raise KeyGone(f"{len(subjects) - len(data_keys)} of {len(subjects)} people were erased; nothing was stored")
+def _data_keys(keys: KeyStore, wanted: Collection[SubjectId]) -> dict[SubjectId, bytes]:
+    data_keys = keys.data_keys(wanted)
+    if len(data_keys) < len(wanted):
+        raise KeyGone(f"{len(wanted) - len(data_keys)} of {len(wanted)} people were erased; nothing was stored")
     return data_keys
 
 
-def _check(permit: Permitted, subject: SubjectId, wanted: frozenset[str], now: Instant) -> None:
+def _check(permit: Permitted, subjects: Iterable[SubjectId], wanted: frozenset[str], now: Instant) -> None:
     permit.check(now)
     if not wanted <= permit.fields:
         names = ", ".join(f"`{name}`" for name in sorted(wanted - permit.fields))
         raise Denied("undeclared_field", f"the use for `{permit.purpose}` did not declare {names}; declare it first")
-    if not permit.covers(subject):
+    if not all(map(permit.covers, subjects)):
         raise Denied("unknown_person", f"the permit for `{permit.purpose}` does not cover this person; ask the gate")
 
 
-def _sealed(data_key: bytes, row: Row) -> tuple[object, ...]:
-    subject, group, fields, source, collected, notice = row
-    content = seal(data_key, canonical(dict(fields)), place(subject, group, VERSION))
-    return subject, group, VERSION, content, source, collected, notice
+def _sealed(rows: Sequence[Row], data_keys: Mapping[SubjectId, bytes]) -> list[tuple[object, ...]]:
+    contents = seal_many(
+        [data_keys[row[0]] for row in rows],
+        [_content(row[2]) for row in rows],
+        [place(row[0], row[1], VERSION) for row in rows],
+    )
+    return [
+        (subject, group, VERSION, content, source, collected, notice)
+        for content, (subject, group, _, source, collected, notice) in zip(contents, rows, strict=True)
+    ]
+
+
+def _content(fields: Mapping[str, Json]) -> bytes:
+    """The canonical JSON of a group; rows of a load have the same fields, so what is not a value is written once."""
+    try:
+        names, form = _form(tuple(fields))
+        return (form % tuple([_QUOTED(fields[name]) for name in names])).encode()
+    except (TypeError, UnicodeEncodeError):  # a value that is not text, or cannot be recorded
+        return canonical(dict(fields))
+
+
+@lru_cache(maxsize=1024)
+def _form(names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The names in canonical order, and a canonical object with `%s` in place of each value."""
+    if not all(map(str.isascii, names)):
+        raise TypeError
+    inner = ",".join(encode_basestring(name).replace("%", "%%") + ":%s" for name in sorted(names))
+    return tuple(sorted(names)), "{" + inner + "}"

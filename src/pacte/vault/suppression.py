@@ -14,20 +14,22 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection
 
+from pacte.kernel import db
 from pacte.kernel.errors import BadInput
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
 from pacte.keys.blind import blind
 from pacte.keys.store import KeyStore
+from pacte.vault.checked import columns, genuine, key_of, with_check
 from pacte.vault.index import blinds
-from pacte.vault.tables import SUPPRESSED, append, blank, look_up
+from pacte.vault.tables import INDEX, SUPPRESSED, append, blank, look_up
 
 HOUSE_KEY = "suppression"
 
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _KEEP_LATER_END = (
-    "ON CONFLICT (field, blind, reason) WHERE field IS NOT NULL DO UPDATE SET until ="
-    " CASE WHEN excluded.until > until THEN excluded.until ELSE until END"
+    "ON CONFLICT (field, blind, reason) WHERE field IS NOT NULL"
+    " DO UPDATE SET until = excluded.until, checked = excluded.checked WHERE excluded.until > vault_suppressed.until"
 )
 
 
@@ -43,19 +45,24 @@ def add(connection: Connection, keys: KeyStore, values: Iterable[tuple[str, str]
 
 def remember(connection: Connection, keys: KeyStore, subject: SubjectId, reason: str, until: Instant) -> int:
     """Suppress everything the index finds this person by, before their index rows go; answers how many values."""
-    query = "SELECT field, blind FROM vault_index WHERE subject = ?"
-    pairs = [(field, value) for field, value in connection.exec_driver_sql(query, (subject,))]
+    query = f"SELECT {columns(INDEX)} FROM vault_index WHERE subject = ?"
+    rows = genuine(key_of(keys), INDEX, db.fetch(connection, query, (subject,)))
+    pairs = [(field, value) for field, value, *_ in rows]
     return _remember(connection, keys, pairs, reason, until)
 
 
 def suppressed(connection: Connection, keys: KeyStore, field: str, values: Collection[str], now: Instant) -> set[str]:
-    """Those of the values (normal forms of `field`) that must not be contacted at `now`."""
+    """Those of the values (normal forms of `field`) that must not be contacted at `now`.
+
+    Raises `Unsafe` when a row that would answer was changed behind the house's back.
+    """
     asked = list(values)
     key = keys.house_key(HOUSE_KEY)
     blinded = blinds(keys, [(field, value) for value in asked])
     sought = {_twice(key, field, once): value for once, value in zip(blinded, asked, strict=True)}
-    query = "SELECT blind FROM vault_suppressed WHERE field = ? AND until > ? AND blind IN"
-    return {sought[row[0]] for row in look_up(connection, query, (field, now), list(sought))}
+    query = f"SELECT {columns(SUPPRESSED)} FROM vault_suppressed WHERE field = ? AND blind"
+    rows = genuine(key_of(keys), SUPPRESSED, look_up(connection, query, (field,), list(sought)))
+    return {sought[blinded] for blinded, _, _, until in rows if until > now}
 
 
 def purge(connection: Connection, now: Instant) -> int:
@@ -70,7 +77,7 @@ def _remember(
         raise BadInput("a reason that is not a short code; expected one such as `erased` or `objected`")
     key = keys.house_key(HOUSE_KEY)
     rows = sorted((_twice(key, field, once), field, reason, until) for field, once in pairs)
-    append(connection, SUPPRESSED, rows, _KEEP_LATER_END)
+    append(connection, SUPPRESSED, with_check(key_of(keys), SUPPRESSED, rows), _KEEP_LATER_END)
     return len(rows)
 
 

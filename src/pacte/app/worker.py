@@ -1,0 +1,124 @@
+"""The worker: takes due jobs one after the other, does them, says so; any number of workers may run beside each other.
+
+What a worker has claimed nobody else touches until the claim ends, and a worker that lives renews its claims. Crash
+points: `worker-claimed` (nothing done yet), `worker-handled` (done and not said): either way the claim ends by itself
+and the job is done again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pacte.app.jobs import HANDLERS, ROUND, Waiting, remind
+from pacte.kernel import crash, db, jobs
+from pacte.kernel.errors import PacteError
+from pacte.kernel.instant import DAY, SECOND, Instant
+from pacte.kernel.jobs import Claim
+
+if TYPE_CHECKING:
+    from pacte.app.house import House
+
+TOGETHER = 32
+"""Jobs that a worker claims at once."""
+PAUSE = 2.0
+"""Seconds between two looks at the table when there was nothing to do."""
+LOOK_AGAIN = DAY
+"""After how many microseconds a job that waits for somebody is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker did: jobs done, jobs that wait for somebody, attempts that failed, and all that is overdue now."""
+
+    done: int
+    waiting: int
+    failed: int
+    overdue: int
+
+
+def work(house: House, stop: threading.Event, *, once: bool = False, limit: int | None = None) -> Report:
+    """Do jobs until `stop` is set, with `once` until none is due, or until `limit` of them were taken."""
+    worker, tally, taken = jobs.new_worker(), Counter[str](), 0
+    remind(house, house.clock())
+    while not stop.is_set() and (limit is None or taken < limit):
+        claims = _claim(house, worker, TOGETHER if limit is None else min(TOGETHER, limit - taken))
+        taken += len(claims)
+        crash.point("worker-claimed")
+        with _renewed(house, claims):
+            for place, claim in enumerate(claims):
+                if stop.is_set():
+                    _give_back(house, claims[place:])
+                    break
+                tally[_do(house, claim)] += 1
+        if not claims:
+            if once:
+                break
+            stop.wait(PAUSE)
+    with house.reading() as conn:
+        overdue = jobs.counts(conn, house.clock())["overdue"]
+    return Report(tally["done"], tally["waiting"], tally["failed"], overdue)
+
+
+def _claim(house: House, worker: str, most: int) -> list[Claim]:
+    now = house.clock()
+    with house.reading() as conn:  # an idle worker takes no lock
+        if not jobs.due(conn, now, HANDLERS):
+            return []
+    with db.write(house.engine) as conn:
+        return jobs.claim(conn, worker, now, HANDLERS, most)
+
+
+def _do(house: House, claim: Claim) -> str:
+    """Do one job and record how it ended; answers that in a word."""
+    now, kind = house.clock(), claim.job.kind
+    failure, waiting = "", None
+    try:
+        waiting = HANDLERS[kind](house, claim.job, now)
+    except PacteError as error:
+        failure = type(error).__name__.lower()
+    except Exception:  # one handler's mistake must not end the worker; its message may hold a value
+        failure = "unforeseen"
+    crash.point("worker-handled")
+    now = house.clock()
+    with db.write(house.engine) as conn:
+        if failure:
+            jobs.fail(conn, claim, now, failure)
+            return "failed"
+        if isinstance(waiting, Waiting):
+            jobs.wait(conn, claim, now, waiting.code, Instant(now + LOOK_AGAIN))
+            return "waiting"
+        jobs.finish(conn, claim, now, Instant(now + ROUND[kind]) if kind in ROUND else None)
+        return "done"
+
+
+def _give_back(house: House, claims: Sequence[Claim]) -> None:
+    """Let others have at once what this worker claimed and will not begin."""
+    with db.write(house.engine) as conn:
+        for claim in claims:
+            jobs.give_back(conn, claim)
+
+
+@contextmanager
+def _renewed(house: House, claims: Sequence[Claim]) -> Iterator[None]:
+    """Keep these claims alive while the block runs, however long its jobs take."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(jobs.CLAIM / SECOND / 3):
+            with suppress(PacteError), db.write(house.engine) as conn:  # the next turn comes before the claim ends
+                jobs.renew(conn, claims, house.clock())
+
+    thread = threading.Thread(target=renew, name="pacte-worker-claims", daemon=True)
+    if claims:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if claims:
+            thread.join()

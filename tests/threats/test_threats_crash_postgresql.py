@@ -1,0 +1,51 @@
+"""Every crash point that the code names, on PostgreSQL: a real process dies there (SIGKILL), and nothing is lost.
+
+Afterwards the whole house checks, everything that was acknowledged is there, everything that was released is recorded,
+and the same story told again ends where an undisturbed one ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pacte.testing.postgres import Server
+from tests.threats.crash import (
+    CASES,
+    ENDS,
+    NAMES,
+    Prepared,
+    dies_and_lives_on,
+    ends_all_the_same,
+    is_founded_again,
+    prepare,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> Iterator[Prepared]:
+    """A house with its story."""
+    found = prepare(tmp_path_factory.mktemp("crash"), postgres)
+    yield found
+    found.teller.close()
+
+
+@pytest.mark.parametrize(("point", "nth"), CASES, ids=NAMES)
+def test_a_process_that_dies_there_loses_nothing(prepared: Prepared, tmp_path: Path, point: str, nth: int) -> None:
+    """The house checks, what was said is there, and the story told again comes to the same end."""
+    dies_and_lives_on(prepared, prepared.copy(tmp_path / "house"), point, nth)
+
+
+@pytest.mark.parametrize("point", ENDS)
+def test_the_end_of_evidence_cut_short_is_finished(prepared: Prepared, tmp_path: Path, point: str) -> None:
+    """The evidence is gone or stands; ended again it is gone, and the house checks."""
+    ends_all_the_same(prepared, prepared.copy(tmp_path / "house"), point)
+
+
+def test_a_founding_cut_short_is_founded_again(prepared: Prepared, tmp_path: Path) -> None:
+    """No house stands where the founding died after its anchor; founding it again works."""
+    is_founded_again(prepared, tmp_path / "founded", prepared.server.database() if prepared.server else "")
