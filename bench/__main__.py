@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import imports, keys, ledger, one, population
+from bench import choices, imports, keys, ledger, load, one, population
 from bench.figure import SCALES, Figure, Scale
 
 TARGET = Path("build/bench.json")
@@ -20,6 +20,8 @@ PARTS: tuple[Callable[[Scale], Iterator[tuple[str, Figure]]], ...] = (
     ledger.figures,
     population.figures,
     keys.figures,
+    choices.figures,
+    load.figures,
 )
 
 

@@ -20,7 +20,7 @@ class Scale:
     repeats: int
 
 
-SCALES = {"small": Scale(20_000, 200_000, 5), "full": Scale(1_000_000, 10_000_000, 5)}
+SCALES = {"small": Scale(20_000, 1_000_000, 5), "full": Scale(1_000_000, 10_000_000, 5)}
 
 
 @dataclass(frozen=True, slots=True)

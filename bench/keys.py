@@ -34,6 +34,9 @@ NOW = Instant(1_767_225_600_000_000)
 BATCH = 25_000
 """People in one transaction, as a load commits them."""
 
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
+"""The standard library's encoder, prepared once."""
+
 _plain = MetaData()
 PLAIN = Table(
     "plain_people",
@@ -144,11 +147,11 @@ class Plain:
             _plain.create_all(conn)
 
     def write(self, batches: Sequence[Sequence[sealed.Row]]) -> None:
-        """Insert everybody as JSON."""
+        """Insert everybody as JSON in the same bytes but for the order of the names, which nobody needs here."""
         names = tuple(column.name for column in PLAIN.columns if not column.primary_key)
         for batch in batches:
             with db.write(self.engine) as conn:
-                rows = [(row[0], row[1], 1, json.dumps(row[2]).encode(), *row[3:]) for row in batch]
+                rows = [(row[0], row[1], 1, _JSON.encode(row[2]).encode(), *row[3:]) for row in batch]
                 db.insert(conn, PLAIN.name, names, rows)
 
     def read(self, batches: Sequence[Sequence[SubjectId]]) -> None:

@@ -45,6 +45,8 @@ SECONDS = 6.0
 """The use entry of so many people may take so long."""
 GIGABYTES = 4.0
 RECORDS = "records.db"
+SLICE = 10_000_000
+"""So many people are replayed at once: a window over everything ever said would not end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +139,24 @@ def replayed(house: Asked, known: int) -> int:
     ranks = {"objected": 3, "withdrawn": 2, "refused": 1}
     whens = " ".join(f"WHEN {code} THEN {ranks.get(str(status), 0)}" for code, status in enumerate(said))
     rank = f"CASE said {whens} END"
+    people, permitted = house.crowd.size // crowd.ENTRIES, 0
     duck = duckdb.connect()
-    permitted = duck.execute(
-        f"""
-        WITH last AS (
-          SELECT no, said, expires FROM read_parquet(?)
-          WHERE track IN ({", ".join(map(str, tracks))}) AND effective <= {THEN} AND entry < {known}
-          QUALIFY row_number() OVER (PARTITION BY no ORDER BY effective DESC, {rank} DESC, entry DESC) = 1)
-        SELECT no FROM last
-        WHERE said IN ({", ".join(map(str, given))}) AND (expires = 0 OR expires > {THEN}) ORDER BY no
-        """,
-        [str(house.crowd.events)],
-    ).fetchnumpy()["no"]
+    for first in range(1, people + 1, SLICE):
+        these = f"AND no BETWEEN {first} AND {first + SLICE - 1}" if people > SLICE else ""
+        found = duck.execute(
+            f"""
+            WITH last AS (
+              SELECT no, said, expires FROM read_parquet(?)
+              WHERE track IN ({", ".join(map(str, tracks))}) AND effective <= {THEN} AND entry < {known} {these}
+              QUALIFY row_number() OVER (PARTITION BY no ORDER BY effective DESC, {rank} DESC, entry DESC) = 1)
+            SELECT no FROM last
+            WHERE said IN ({", ".join(map(str, given))}) AND (expires = 0 OR expires > {THEN}) ORDER BY no
+            """,
+            [str(house.crowd.events)],
+        ).fetchnumpy()["no"]
+        permitted += len(found)
     duck.close()
-    return len(permitted)
+    return permitted
 
 
 def rules() -> tuple[RuleTable, RuleTable]:
@@ -173,7 +179,7 @@ def _use_entry(house: Asked) -> Figure:
     permitted = decide_set(house.conn, house.crowd.lake, table, question).permitted
 
     def seal() -> None:
-        ids = snapshot.subject_bytes(house.conn, house.crowd.lake, permitted.to_numpy())
+        _, ids = snapshot.subjects(house.conn, house.crowd.lake, permitted.to_numpy())
         tree = membership.build(UseId("0" * 32), ids)
         assert tree.size == len(permitted)
 

@@ -6,6 +6,7 @@ Run `python -m tools.commands` (or `make docs`) after changing a command.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tools.tree import ROOT
@@ -60,7 +61,25 @@ def _row(parameter: Any) -> str:
         shown = f"`{parameter.name.upper()}`"
     else:
         shown = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
-    return f"| {shown} | {_sentence(parameter.help).replace('|', chr(92) + '|')} |\n"
+    said = _sentence(parameter.help).replace("|", chr(92) + "|")
+    return f"| {shown} | {said}{_without(parameter)} |\n"
+
+
+def _without(parameter: Any) -> str:
+    """What holds where it is not given: that it must be, or another value than none."""
+    if parameter.required:
+        return "" if parameter.param_type_name == "argument" else " **Required.**"
+    if isinstance(parameter.show_default, str):
+        return f" Default: {parameter.show_default}."
+    value = parameter.default
+    if (
+        value in (None, "", (), [])
+        or isinstance(value, bool | Path)
+        or callable(value)
+        or parameter.show_default is False
+    ):
+        return ""
+    return f" Default: `{value}`."
 
 
 def _sentence(text: str | None) -> str:

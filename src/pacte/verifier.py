@@ -945,6 +945,8 @@ _KINDS = {
     "use": "use:p purpose:t fields:l categories:l as_of:i known:n rules:d policy:d counts:o candidates:n "
     "expires:i domain:t mode:t | channel:t recipient:t set:s until:i subject:p within:p",
     "look": "subject:p purpose:t reason:t |",
+    "look_aside": "load:t rows:n purpose:t reason:t |",
+    "recipient_told": "subject:p recipient:t choice:n effective:i how:t |",
     "stop": "scope:t effective:i reason:t |",
     "stop_lifted": "scope:t effective:i reason:t |",
     "keys": "step:t epoch:n effective:i |",
@@ -1301,10 +1303,19 @@ def _plain_answer(say: _Words, answer: dict[str, Any]) -> str:
     words = say("answer_yes") if answer["permitted"] else say("answer_no")
     if not answer["permitted"]:
         words += " " + say(because if because in _WORDS else "because_other", reason=answer["reason"])
-    aside = [_printable(answer["article"])] if isinstance(answer.get("article"), str) else []
+    aside = [_plain_article(say, answer)] if isinstance(answer.get("article"), str) else []
     if _is_count(answer.get("entry")):
         aside.append(say("aside_stands", index=answer["entry"]))
     return f"{words} ({', '.join(aside)})" if aside else words
+
+
+def _plain_article(say: _Words, answer: dict[str, Any]) -> str:
+    """The article as the language writes it; what permits is always a legal basis of the Regulation."""
+    article = _printable(answer["article"])
+    of_regulation = bool(answer["permitted"]) and article.startswith("Art. 6(1)(")
+    for written in ("Art. ", " to ", " and "):
+        article = article.replace(written, say(f"article_{written.strip(' .').lower()}"))
+    return say("article_gdpr", article=article) if of_regulation else article
 
 
 def _is_answer(value: object, name: str) -> bool:
@@ -1371,6 +1382,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_load": ("data were loaded into the house", "des données ont été chargées dans la maison"),
     "kind_use": ("a use of data was recorded", "un usage de données a été enregistré"),
     "kind_look": ("somebody looked at this person’s record", "quelqu’un a consulté le dossier de cette personne"),
+    "kind_look_aside": (
+        "somebody looked at rows that a load had set aside",
+        "quelqu’un a consulté des lignes écartées d’un chargement",
+    ),
+    "kind_recipient_told": (
+        "a recipient was told of what this person said",
+        "un destinataire a été informé de ce que cette personne a dit",
+    ),
     "kind_stop": ("a stop was recorded", "un arrêt a été enregistré"),
     "kind_stop_lifted": ("a stop was lifted", "un arrêt a été levé"),
     "kind_keys": (
@@ -1766,8 +1785,16 @@ _WORDS: dict[str, tuple[str, str]] = {
         "somebody looked at the person’s record: {reason}",
         "quelqu’un a consulté le dossier de la personne : {reason}",
     ),
+    "plain_recipient_told": (
+        "the recipient {recipient} is told of what the person said: {how}",
+        "le destinataire {recipient} est informé de ce que la personne a dit : {how}",
+    ),
     "plain_stop": ("stop of {scope}: {reason}", "arrêt de {scope} : {reason}"),
     "plain_stop_lifted": ("stop of {scope} lifted: {reason}", "arrêt de {scope} levé : {reason}"),
+    "plain_look_aside": (
+        "somebody looked at the rows that load {load} had set aside: {reason}",
+        "quelqu’un a consulté les lignes écartées du chargement {load} : {reason}",
+    ),
     "plain_keys_rotated": (
         "every key of the house is wrapped again, under version {epoch}",
         "toutes les clés de la maison sont chiffrées de nouveau, sous la version {epoch}",
@@ -1823,6 +1850,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Réponse signée de la maison, selon ce qui était vrai alors, appris depuis : {answer}.",
     ),
     "answer_yes": ("PERMITTED", "AUTORISÉ"),
+    "article_art": ("Art. ", "art. "),
+    "article_to": (" to ", " à "),
+    "article_and": (" and ", " et "),
+    "article_gdpr": ("GDPR, {article}", "RGPD, {article}"),
     "answer_no": ("DENIED", "REFUSÉ"),
     "because_unknown_person": ("because the person is not known", "car la personne n’est pas connue"),
     "because_unknown_purpose": (
@@ -2075,8 +2106,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "kinds_keys": ("key changes", "changements de clé"),
     "kinds_load": ("loads", "chargements"),
     "kinds_look": ("looks", "consultations"),
+    "kinds_look_aside": ("looks at rows set aside", "consultations de lignes écartées"),
     "kinds_notice": ("information texts", "informations"),
     "kinds_policy": ("policies", "politiques"),
+    "kinds_recipient_told": ("recipients told", "destinataires informés"),
     "kinds_stop": ("stops", "arrêts"),
     "kinds_stop_lifted": ("stops lifted", "arrêts levés"),
     "kinds_strange": ("not understood", "non comprises"),

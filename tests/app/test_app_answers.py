@@ -10,7 +10,7 @@ import pytest
 
 from pacte.app.ask import explain, may, replay
 from pacte.app.exhibit import exhibit
-from pacte.app.prove import prove, use_on
+from pacte.app.prove import prove, uses_on
 from pacte.kernel.errors import NotFound
 from pacte.kernel.instant import DAY, Instant
 from pacte.testing.world import World, world
@@ -120,9 +120,9 @@ def test_proof_and_exhibit_give_both_answers(home: World) -> None:
     use = home.house.declare("newsletter", channel="email")
     home.clock.forward(10)
     learned = home.said(person, "withdrawn", effective=Instant(use.permits.record.question.as_of - 2 * DAY))
-    assert use_on(home.house, person, "newsletter", day, Instant(day + DAY)) == use.id
+    assert [found for _, found, _ in uses_on(home.house, person, "newsletter", day, Instant(day + DAY))] == [use.id]
     with pytest.raises(NotFound):
-        use_on(home.house, person, "newsletter", Instant(day + DAY), Instant(day + 2 * DAY))
+        uses_on(home.house, person, "newsletter", Instant(day + DAY), Instant(day + 2 * DAY))
     proof = prove(home.house, person, use.id)
     document = json.loads(proof.data)
     assert [(a["answer"], a["permitted"], a["reason"]) for a in document["answers"]] == [

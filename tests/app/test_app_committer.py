@@ -135,12 +135,72 @@ def test_the_same_key_again_gives_the_first_answer(home: World) -> None:
     assert again == first
     assert home.house.choose(person, "similar_offers", "objected", key="k1") == first
     assert home.size == before + 1
-    with pytest.raises(BadInput, match="used for something else"):
-        home.house.choose(other, "similar_offers", "refused", key="k1")
+    for someone, act, channel in ((other, "refused", ""), (other, "objected", ""), (person, "objected", "email")):
+        with pytest.raises(BadInput, match="used for something else"):
+            home.house.choose(someone, "similar_offers", act, key="k1", channel=channel)
     with home.house.reading() as conn:
         stored = db.fetch(conn, "SELECT key FROM commit_key")
     assert len(stored) == 1
     assert "k1" not in stored[0][0]
+
+
+def test_a_caller_that_is_gone_leaves_nobody_waiting(home: World) -> None:
+    """Callers wake one another: when two of them do not wait, so that they wake nobody, all others are answered."""
+    people = [home.person() for _ in range(12)]
+    calls = [_Call(said(person)) for person in people]
+    answered: list[int] = []
+
+    def caller(place: int) -> None:
+        calls[place].wait()
+        answered.append(place)
+
+    there = [place for place in range(12) if place not in (2, 3)]
+    threads = [threading.Thread(target=caller, args=(place,), daemon=True) for place in there]
+    for thread in threads:
+        thread.start()
+    for call in calls:
+        home.house.committer._waiting.put(call)
+    home.house.choose(home.person(), "similar_offers", "objected")  # begins the thread
+    for thread in threads:
+        thread.join(10)
+    assert sorted(answered) == there
+    assert all(call.error is None and call.result for call in calls)
+    assert home.house.check() == []
+
+
+def test_the_same_key_again_gives_the_first_permit(home: World) -> None:
+    """A use asked for twice under one key is one use, with one end; the key of something else is refused."""
+    person, other = (home.person(contract_since=home.clock()) for _ in range(2))
+    before = home.size
+    first = home.house.permit(person, "order_service", key="k1")
+    assert isinstance(first, Permit)
+    home.clock.forward(1)
+    again = home.house.permit(person, "order_service", key="k1")
+    assert isinstance(again, Permit)
+    assert (again.use, again.index, again.subject) == (first.use, first.index, first.subject)
+    assert (again.issued, again.expires, again.fields) == (first.issued, first.expires, first.fields)
+    assert (again.role, again.behalf, again.domain) == (first.role, first.behalf, first.domain)
+    with pytest.raises(Denied):
+        again.check(home.clock())  # it has ended: the key opens nothing that the first permit would not open
+    assert home.size == before + 1
+    for asked in ({"person": other}, {"person": person, "fields": (min(first.fields),)}):
+        with pytest.raises(BadInput, match="used for something else"):
+            home.house.permit(purpose="order_service", key="k1", **asked)
+    with pytest.raises(BadInput, match="used for something else"):
+        home.house.choose(person, "similar_offers", "objected", key="k1")
+    home.house.choose(person, "similar_offers", "objected", key="k2")
+    with pytest.raises(BadInput, match="used for something else"):
+        home.house.permit(person, "order_service", key="k2")
+    assert home.size == before + 2
+    assert home.house.check() == []
+
+
+def test_a_refused_use_is_decided_anew_under_its_key(home: World) -> None:
+    """A refusal records nothing, so that its key is still free: who may later is permitted under it."""
+    person = home.person()
+    assert isinstance(home.house.permit(person, "order_service", key="k1"), Decision)
+    home.house.choose(person, "similar_offers", "objected", key="k1")
+    assert home.house.check() == []
 
 
 def test_a_no_asks_to_tell_every_recipient(home: World) -> None:
@@ -192,8 +252,8 @@ def test_a_connection_lost_at_commit_is_looked_up(home: World, monkeypatch: pyte
     whole = db.write
 
     @contextmanager
-    def losing(engine: Any) -> Iterator[Any]:
-        with whole(engine) as conn:
+    def losing(engine: Any, **how: Any) -> Iterator[Any]:
+        with whole(engine, **how) as conn:
             yield conn
             first = not lost
             if first:

@@ -42,7 +42,7 @@ CALLER = """
     from pacte.app.house import open_house
     from pacte.kernel.errors import PacteError
     from pacte.testing.world import TestClock
-    home, now, *people = sys.argv[1:]
+    home, now, first, *people = sys.argv[1:]
     house = open_house(home, clock=TestClock(int(now)))
     said = threading.Lock()
 
@@ -57,6 +57,7 @@ CALLER = """
 
     threads = [threading.Thread(target=call, args=(people[n::{callers}],)) for n in range({callers})]
     print("ready", flush=True)
+    call([first])  # a commit by itself, answered and said before the next one begins
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     house.close()
@@ -81,7 +82,9 @@ def _peopled(path: Path, address: str) -> World:
 
 
 def start(home: World, people: list[str], crash: str = "") -> subprocess.Popen[str]:
-    """A process of its own in which eight callers object for these people, and say whom they were answered for."""
+    """A process of its own that objects for the first of these people, then in eight threads for the others, and says
+    whom it was answered for.
+    """
     code = textwrap.dedent(CALLER.format(callers=CALLERS))
     return subprocess.Popen(
         [sys.executable, "-c", code, str(home.house.path), str(home.clock()), *people],
@@ -113,6 +116,7 @@ def test_a_killed_process_loses_and_doubles_nothing(home: World, point: str) -> 
     killed = start(home, people, f"{point}:2")
     before = answered(killed)
     assert killed.returncode == -signal.SIGKILL
+    assert list(before) == people[:1]
     there = recorded(home.house)
     assert before.items() <= there.items()
     assert (len(there) > len(before)) == POINTS[point]

@@ -11,6 +11,7 @@ from pacte.app.jobs import HANDLERS, ROUND
 from pacte.consent import snapshot
 from pacte.lake import segments
 from pacte.lake.schema import schema_of
+from pacte.testing.postgres import Server
 from pacte.testing.world import World, world
 from tests.lake.test_lake_compaction import _rows
 
@@ -38,6 +39,20 @@ def test_small_files_become_one_and_the_house_stays_sound(home: World) -> None:
     assert len(list(home.house.lake.iterdir())) == 7
     second = compaction.compact(home.house)
     assert (second.gathered, second.written, second.unlinked) == (0, 0, 6)
+    assert home.house.check() == []
+
+
+def test_in_postgresql_there_is_nothing_to_tidy(tmp_path: Path, postgres: Server) -> None:
+    """However small the loads were, and whoever insists: rows stay where they are, and no file appears."""
+    home = world(tmp_path / "house", database=postgres.database())
+    home.said(home.person(), "given", channel="email")
+    with home.house.writing() as conn:
+        for at in range(6):
+            segments.add_segment(conn, home.house.lake, "visits", _rows(at * 10, [1, None], SHAPE), "load")
+    done = compaction.compact(home.house)
+    assert (done.gathered, done.written, done.folded, done.unlinked) == (0, 0, False, 0)
+    assert not compaction.renew(home.house, always=True)
+    assert list(home.house.lake.iterdir()) == []
     assert home.house.check() == []
 
 

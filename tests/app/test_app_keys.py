@@ -15,8 +15,8 @@ import pytest
 from pacte.app import keys as verbs
 from pacte.app.house import House, create, open_house
 from pacte.app.prove import prove, save
-from pacte.app.settings import KeySettings
-from pacte.kernel.errors import Conflict, Unsafe
+from pacte.app.settings import KeySettings, load_settings, write_keys
+from pacte.kernel.errors import BadInput, Conflict, Unsafe
 from pacte.ledger import log
 from pacte.testing.keyserver import KeyServer
 from pacte.testing.world import START, TestClock, World, world
@@ -112,6 +112,57 @@ def test_a_changed_passphrase_opens_the_same_house(tmp_path: Path) -> None:
         assert house.check() == []
 
 
+@pytest.mark.parametrize("where", ["env", "file"])
+def test_a_key_file_gets_a_passphrase_and_loses_it(tmp_path: Path, where: str) -> None:
+    """The house opens with what `settings.toml` says afterwards, either way; the rest of the settings stays."""
+    house, secret = tmp_path / "house", tmp_path / "secret"
+    create(house, keys_in=KeySettings()).close()
+    secret.write_text(WORDS, encoding="utf-8")
+    reference = "env:SHOP_WORDS" if where == "env" else f"file:{secret}"
+    before = (house / "settings.toml").read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SHOP_WORDS", WORDS)
+        locked = pacte("keys", "passphrase", "--new", reference, "--house", house, "--lang", "en")
+        assert locked.returncode == 0, locked.stderr
+        assert reference.split(":")[0] in locked.stdout
+        assert load_settings(house).keys == KeySettings(service="passphrase", passphrase=reference)
+        assert pacte("keys", "check", "--house", house).returncode == 0
+        again = pacte("keys", "passphrase", "--new", "none", "--house", house)
+        assert again.returncode == 0, again.stderr
+    assert pacte("keys", "check", "--house", house).returncode == 0
+    after = (house / "settings.toml").read_text(encoding="utf-8")
+    assert load_settings(house).keys == KeySettings()
+    assert [line for line in after.splitlines() if "passphrase = " not in line] == [
+        line for line in before.splitlines() if "passphrase = " not in line
+    ]
+
+
+def test_settings_that_are_not_ours_to_change_are_left(tmp_path: Path) -> None:
+    """Where the keys are settled in one line, nothing is locked, and the message says what to write."""
+    house = tmp_path / "house"
+    create(house, keys_in=KeySettings()).close()
+    settings = house / "settings.toml"
+    origin = load_settings(house).origin
+    settings.write_text(f'origin = "{origin}"\nkeys = {{ service = "file" }}\n', encoding="utf-8")
+    with open_house(house) as home, pytest.raises(BadInput, match="on a line of their own"):
+        verbs.change_passphrase(home, WORDS, "env:SHOP_WORDS")
+    open_house(house).close()
+
+
+def test_locked_and_not_said_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the key file and the settings, the house says which lines to write, and opens with them."""
+    house = tmp_path / "house"
+    create(house, keys_in=KeySettings()).close()
+    monkeypatch.setenv("SHOP_WORDS", WORDS)
+    with monkeypatch.context() as crash:
+        crash.setenv("PACTE_CRASH", "locked-not-said")
+        pacte("keys", "passphrase", "--new", "env:SHOP_WORDS", "--house", house)
+    with pytest.raises(Unsafe, match=r"in settings\.toml, `service = \"passphrase\"` and `passphrase = \"env:NAME\"`"):
+        open_house(house)
+    write_keys(house, KeySettings(service="passphrase", passphrase="env:SHOP_WORDS"))
+    open_house(house).close()
+
+
 def test_a_lost_key_service_stops_the_house_and_nothing_else(tmp_path: Path) -> None:
     """While the service is away the house does not open; afterwards it goes on, its keys on another disk."""
     service = KeyServer(tmp_path)
@@ -126,6 +177,22 @@ def test_a_lost_key_service_stops_the_house_and_nothing_else(tmp_path: Path) -> 
     assert pacte("ledger", "export", tmp_path / "e", "--without-keys", "--house", tmp_path / "house").returncode == 0
     service.start()
     with open_house(tmp_path / "house") as house:
+        assert house.check() == []
+    service.stop()
+
+
+def test_a_key_file_goes_to_a_service(tmp_path: Path) -> None:
+    """Moved as it is, it opens the same keys from another process; what the house held before then ends."""
+    create(tmp_path / "house", keys_in=KeySettings()).close()
+    service = KeyServer(tmp_path)
+    service.folder.mkdir(mode=0o700)
+    (tmp_path / "house" / "keys" / "kek.json").rename(service.folder / "kek.json")
+    service.start()
+    write_keys(tmp_path / "house", KeySettings(service="socket", socket=str(service.socket)))
+    with open_house(tmp_path / "house") as house:
+        assert house.keys.unopened() == 0
+        assert verbs.rotate(house).version == 2
+        verbs.end(house, 1)
         assert house.check() == []
     service.stop()
 

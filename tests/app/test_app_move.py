@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pacte.app.doctor import examine
-from pacte.app.house import MOVED, RECORDS, House, create, open_house
+from pacte.app.house import LAKE, MOVED, RECORDS, House, create, open_house
 from pacte.app.move import Moved, move
 from pacte.app.publish import publish
 from pacte.app.settings import FILE
@@ -23,6 +23,7 @@ from pacte.app.templates import write_template
 from pacte.kernel import db
 from pacte.kernel.errors import BadInput, Conflict, Unsafe
 from pacte.kernel.instant import parse_instant
+from pacte.lake import segments, tables
 from pacte.ledger import log
 from pacte.testing.postgres import Server
 from pacte.testing.retailer import Retailer, generate
@@ -107,6 +108,8 @@ def test_nothing_changed(home: Path, empty: str, furnished: Furnished) -> None:
     assert seen[-1] == (2 * moved.rows, 2 * moved.rows)
     assert moved.tables["ledger_entry"][0] == before.size
     assert moved.tables["vault_sealed"][0] > PEOPLE
+    assert moved.datasets["customers"][0] > PEOPLE / 2
+    assert list((home / LAKE).iterdir()) == []
     assert _head(home) == before
     assert empty not in (home / FILE).read_text(encoding="utf-8")
     with _opened(home) as house:
@@ -117,6 +120,49 @@ def test_nothing_changed(home: Path, empty: str, furnished: Furnished) -> None:
         assert house.load(furnished.files.orders).accepted > 0
         house.declare("newsletter", channel="email")
         house.erase("key:C0000007")
+        assert house.check() == []
+
+
+def test_the_lake_may_stay_in_files(home: Path, empty: str) -> None:
+    """The settings say so before the move: the same files serve, and nothing of them is in the database."""
+    with (home / FILE).open("a", encoding="utf-8") as out:
+        out.write('\n[lake]\nengine = "files"\n')
+    files = {path.name for path in (home / LAKE).iterdir()}
+    moved = _move(home)
+    assert moved is not None
+    assert moved.datasets == {}
+    with _opened(home) as house:
+        assert db.is_postgres(house.engine)
+        with house.reading() as conn:
+            assert not tables.here(conn)
+            assert {segment.file for segment in segments.segments(conn)} == files
+        house.declare("newsletter", channel="email")
+        house.erase("key:C0000007")
+        assert house.check() == []
+
+
+def test_an_empty_part_of_the_settings_is_named(home: Path, empty: str) -> None:
+    """Two parts of one name are no TOML: it is said before anything is copied."""
+    with (home / FILE).open("a", encoding="utf-8") as out:
+        out.write("\n[lake]\n")
+    with pytest.raises(BadInput, match=r"`\[lake\]` already"):
+        _move(home)
+    assert _opened(home).check() == []
+
+
+def test_a_row_of_the_lake_that_does_not_arrive_as_sent_stops_the_move(home: Path, empty: str) -> None:
+    """Somebody on the server moves every customer to another town while they come in."""
+    engine = db.open_database(empty)
+    with db.write(engine) as conn:
+        for statement in TWISTED:
+            twisted = statement.replace("NEW.status = 'given'", """NEW."city.string" = 'Elsewhere'""")
+            twisted = twisted.replace("public.consent_choice", "lake.customers")
+            db.run(conn, twisted.replace("ON consent_choice", "ON lake.customers"))
+    engine.dispose()
+    with pytest.raises(Unsafe, match="`customers` did not arrive"):
+        _move(home)
+    with _opened(home) as house:
+        assert not db.is_postgres(house.engine)
         assert house.check() == []
 
 

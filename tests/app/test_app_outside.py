@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -248,6 +250,53 @@ def get(house: House) -> Iterator[Callable[..., tuple[int, dict[str, str], bytes
         connection.close()
         serving.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("body", ["Content-Length: 41", "Transfer-Encoding: chunked", "content-length:\t41"])
+def test_a_request_with_a_body_is_answered_once(house: House, body: str) -> None:
+    """What follows a GET is not read as another request: behind a proxy it could be somebody else's."""
+    second = "GET /tile/0/000.p/1 HTTP/1.1\r\nHost: b\r\n\r\n"
+    with server(house) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        with socket.create_connection(("127.0.0.1", serving.server_address[1]), timeout=5) as asking_:
+            asking_.sendall(f"GET /checkpoint HTTP/1.1\r\nHost: a\r\n{body}\r\n\r\n{second}".encode())
+            answer = b""
+            with suppress(ConnectionResetError):
+                while read := asking_.recv(65_536):
+                    answer += read
+        serving.shutdown()
+        thread.join()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close" in answer
+
+
+def test_a_client_that_goes_away_is_not_spoken_of(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither its address nor a traceback appears anywhere; the next one is answered."""
+    with server(house) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        where = ("127.0.0.1", serving.server_address[1])
+        for _ in range(5):
+            with socket.create_connection(where, timeout=5) as gone:
+                gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                gone.sendall(b"GET /checkpoint HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
+        time.sleep(0.3)
+        connection = http.client.HTTPConnection(*where, timeout=5)
+        connection.request("GET", "/checkpoint")
+        assert connection.getresponse().status == 200
+        connection.close()
+        serving.shutdown()
+        thread.join()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("address", ["300.1.1.1", "no such host", "a" * 70])
+def test_an_address_where_nothing_can_listen(house: House, address: str) -> None:
+    """It is said in one sentence."""
+    with pytest.raises(BadInput, match="address"):
+        server(house, address)
 
 
 def test_tiles_hold_the_tree(house: House, get: Callable[..., tuple[int, dict[str, str], bytes]]) -> None:

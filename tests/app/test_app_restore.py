@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -24,9 +25,11 @@ from pacte.app.restore import Restored, restore
 from pacte.app.settings import load_settings
 from pacte.app.stop import stop
 from pacte.app.templates import write_template
+from pacte.kernel import db
 from pacte.kernel.errors import BadInput, PacteError, Unsafe
 from pacte.kernel.ids import SubjectId
 from pacte.keys.store import KeyGone
+from pacte.lake import tables as lake_tables
 from pacte.ledger import anchors, log, renewal
 from pacte.ledger.check import check as check_log
 from pacte.ledger.export import export
@@ -43,6 +46,7 @@ from tests.threats.shop import (
     shop_files,
     write_csv,
 )
+from tools.tree import ROOT
 
 
 @dataclass
@@ -133,6 +137,27 @@ def refusal(shop: Shop) -> str:
     return str(caught.value)
 
 
+def test_a_line_that_nobody_signed_is_not_signed_by_a_restore(shop: Shop, tmp_path: Path) -> None:
+    """What somebody wrote into the anchor file is not what the new log continues: the last signed anchor is."""
+    shop.back_up()
+    live_on(shop, tmp_path)
+    path = shop.home / ANCHORS
+    true = anchors.read(path).last
+    assert true is not None
+    origin, _, _, rest = true.checkpoint.split("\n", 3)
+    made_up = "\n".join([origin, "999999999", base64.b64encode(b"\x07" * 32).decode(), rest])
+    with path.open("ab") as file:
+        file.write(anchors._line(anchors.Anchor(999_999_999, b"\x07" * 32, true.time, made_up)))
+    shop.put_back()
+    shop.restore()
+    with shop.open() as house:
+        with house.reading() as conn:
+            _, begun = renewal.begun(conn)
+        assert begun["continues"]["size"] == true.size  # type: ignore[call-overload, index]
+        assert begun["continues"]["root"] == true.root.hex()  # type: ignore[call-overload, index]
+        assert house.check() == []
+
+
 def test_a_backup_put_back_is_restored(shop: Shop, tmp_path: Path) -> None:
     """The house refuses until it is restored; then the erased stay erased, all is stopped, and the new log says why."""
     shop.back_up()
@@ -215,7 +240,7 @@ def test_evidence_that_had_ended_ends_again(shop: Shop, tmp_path: Path) -> None:
     with shop.open() as house:
         subject = house.erase("key:C00003").subject
         shop.clock.forward(20 * 365)
-        assert end_evidence(house) == [subject]
+        assert end_evidence(house, sure=True) == [subject]
     shop.put_back()
     done = shop.restore()
     assert (done.erased, done.gone) == (1, 0)
@@ -321,17 +346,20 @@ def test_a_house_is_restored_twice(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_what_is_no_backup_of_the_house_is_refused(shop: Shop, tmp_path: Path) -> None:
-    """A lake that lacks files, and a settings file that was not touched: nothing is changed."""
+    """A lake that lacks files or rows, and a settings file that was not touched: nothing is changed."""
     shop.back_up()
     live_on(shop, tmp_path)
     shop.put_back()
     settings = (shop.home / "settings.toml").read_bytes()
-    victim = next((shop.home / "lake").glob("*.parquet"))
-    with_all = sorted((shop.saved[-1] / "lake").glob("*.parquet"))
-    for file in with_all:
-        (shop.home / "lake" / file.name).unlink(missing_ok=True)
-    victim.unlink(missing_ok=True)
-    with pytest.raises(Unsafe, match="put back its files"):
+    if shop.server is None:
+        for file in (shop.home / "lake").glob("*.parquet"):
+            file.unlink()
+    else:
+        engine = db.open_database(shop.address)
+        with db.write(engine) as conn:
+            db.run(conn, "DELETE FROM lake.orders WHERE _no = (SELECT min(_no) FROM lake.orders)")
+        engine.dispose()
+    with pytest.raises(Unsafe, match="the lake is not the one of the backup"):
         shop.restore()
     assert (shop.home / "settings.toml").read_bytes() == settings
     assert "pacte restore" in refusal(shop)
@@ -339,6 +367,66 @@ def test_what_is_no_backup_of_the_house_is_refused(shop: Shop, tmp_path: Path) -
     shop.restore()
     with shop.open() as house:
         assert house.check() == []
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_backup_of_the_records_without_their_lake_is_refused(shop: Shop, tmp_path: Path) -> None:
+    """A dump of one schema only: it neither serves nor is restored, whatever the settings are made to say."""
+    shop.back_up()
+    live_on(shop, tmp_path)
+    shop.put_back()
+    engine = db.open_database(shop.address)
+    with db.write(engine) as conn:
+        lake_tables.drop(conn)
+    engine.dispose()
+    for engine_named in ("postgresql", "files"):
+        settings = shop.home / "settings.toml"
+        settings.write_text(settings.read_text().replace('engine = "postgresql"', f'engine = "{engine_named}"'))
+        assert "put back the whole of the backup" in refusal(shop)
+        with pytest.raises(Unsafe, match="the lake is not the one of the backup"):
+            shop.restore()
+    settings.write_text(settings.read_text().replace('engine = "files"', 'engine = "postgresql"'))
+    shop.put_back()
+    shop.restore()
+    with shop.open() as house:
+        assert house.check() == []
+
+
+def commands_of_the_page(word: str) -> str:
+    """The line of the page about PostgreSQL that begins with this program's name."""
+    page = (ROOT / "docs" / "how-to" / "postgresql.md").read_text(encoding="utf-8")
+    return next(line for line in page.splitlines() if line.startswith(f"{word} "))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_dump_is_put_back_as_the_page_says(shop: Shop, tmp_path: Path) -> None:
+    """`pg_dump` of a day before erasures, `pg_restore` into another database, `pacte restore`: nobody comes back."""
+    assert shop.server is not None
+    programs = shop.server.programs
+
+    def typed(line: str, address: str) -> None:
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        subprocess.run(line, shell=True, check=True, cwd=tmp_path, env={"PATH": path, "SHOP_DATABASE": address})  # noqa: S602
+
+    settings = shop.home / "settings.toml"
+    whole = settings.read_text(encoding="utf-8")
+    typed(commands_of_the_page("pg_dump"), shop.address)
+    erased = live_on(shop, tmp_path)
+    empty = shop.server.database()
+    typed(commands_of_the_page("pg_restore"), empty)
+    settings.write_text(whole.replace(shop.address, empty), encoding="utf-8")
+    assert "pacte restore" in refusal(shop)
+    assert shop.restore().erased == 2
+    with shop.open() as house:
+        assert house.check() == []
+        for subject in erased.values():
+            with pytest.raises(KeyGone):
+                house.keys.data_key(subject)
+        answers = [may(house, f"key:{name}", "newsletter", channel="email") for name in ("C00003", "C00004")]
+        assert {answer.reason.code for answer in answers} == {"unknown_person"}
+        with house.reading() as conn:
+            assert db.fetch(conn, "SELECT count(*) FROM lake.customers") == [(8,)]
 
 
 def test_a_whole_house_has_nothing_to_restore(shop: Shop) -> None:

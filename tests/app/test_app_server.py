@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from pacte.app import server
 from pacte.app.doctor import examine
-from pacte.app.house import RECORDS, create, open_house, stands
+from pacte.app.house import RECORDS, House, create, open_house, stands
 from pacte.app.publish import publish
 from pacte.app.settings import FILE
 from pacte.app.templates import write_template
 from pacte.kernel import db
-from pacte.kernel.errors import BadInput, PacteError, Unsafe
+from pacte.kernel.errors import BadInput, Conflict, PacteError, Unsafe
 from pacte.testing.postgres import Server
 from pacte.testing.world import TestClock
 from tests.threats.shop import TODAY, pacte_here, shop_files
@@ -49,6 +53,56 @@ def _admin(there: Server, *statements: str) -> None:
 
 def _as(address: str, name: str) -> str:
     return address.replace("postgres:@", f"{name}@")
+
+
+def _by_tcp(address: str) -> int:
+    """A port that leads to the server behind an address, which itself answers at a socket of the file system."""
+    url = make_url(address)
+    line = f"{url.query['host']}/.s.PGSQL.{url.query.get('port', 5432)}"
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def carry(one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65_536):
+                other.sendall(data)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+    def answer() -> None:
+        while True:
+            caller, _ = listening.accept()
+            server_side = socket.socket(socket.AF_UNIX)
+            server_side.connect(line)
+            for pair in ((caller, server_side), (server_side, caller)):
+                threading.Thread(target=carry, args=pair, daemon=True).start()
+
+    threading.Thread(target=answer, daemon=True).start()
+    return int(listening.getsockname()[1])
+
+
+def test_a_login_that_may_too_much_is_told(tmp_path: Path, guarded: Server) -> None:
+    """A superuser, a member of other roles, a database open to everybody: each is a warning, and goes when mended."""
+    address = guarded.database("wide")
+    owned = _as(guarded.database("narrow"), "shop")
+    _admin(
+        guarded,
+        "CREATE ROLE shop LOGIN",
+        "CREATE ROLE readers",
+        "GRANT readers TO shop",
+        "ALTER DATABASE narrow OWNER TO shop",
+    )
+    loose = {"server_superuser", "server_member", "server_public"}
+
+    def told(house: House) -> set[str]:
+        return loose & {finding.code for finding in examine(house) if finding.level == "warning"}
+
+    with create(tmp_path / "wide", clock=TestClock(TODAY), database=address) as house:
+        assert told(house) == {"server_superuser", "server_public"}
+    with create(tmp_path / "narrow", clock=TestClock(TODAY), database=owned) as house:
+        assert told(house) == {"server_member", "server_public"}
+        _admin(guarded, "REVOKE readers FROM shop", "REVOKE ALL ON DATABASE narrow FROM PUBLIC")
+        assert told(house) == set()
+        assert house.check() == []
 
 
 def test_the_life_of_a_house_on_postgresql(tmp_path: Path, postgres: Server) -> None:
@@ -88,6 +142,16 @@ def test_a_server_that_forgets_is_an_error_of_the_doctor(tmp_path: Path, guarded
         assert found["server_forgets"] == "fsync=off, full_page_writes=off"
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_does_not_hold_every_letter_is_refused(tmp_path: Path, guarded: Server, encoding: str) -> None:
+    """A name would be refused there in the middle of a load, or kept as bytes that nobody can read as letters."""
+    here, name = guarded.database(), f"shop_{encoding.lower()}"
+    _admin(guarded, f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with pytest.raises(BadInput, match="ENCODING 'UTF8'"):
+        create(tmp_path / "house", clock=TestClock(TODAY), database=here.replace(make_url(here).database or "", name))
+    assert not (tmp_path / "house").exists()
+
+
 def test_what_stands_in_the_way_is_said_and_the_password_is_not(tmp_path: Path, guarded: Server) -> None:
     """Each way of not being let in has its sentence; no house is left behind; the address is never shown."""
     here = guarded.database()
@@ -97,12 +161,12 @@ def test_what_stands_in_the_way_is_said_and_the_password_is_not(tmp_path: Path, 
         _as(here, "guest"): "the password is wrong or missing",
         _as(here, "nobody"): "knows nobody of that name",
         here.replace("/pacte_", "/nowhere_"): "no database of that name",
-        f"postgresql://guest:{secret}@127.0.0.1:1/house": "not there or refuses",
-        f"postgresql://guest:{secret}@no.such.host.invalid/house": "not there or refuses",
-        "postgresql://": "not there or refuses",
+        f"postgresql://guest:{secret}@127.0.0.1:1/house": "nothing answers at the address",
+        f"postgresql://guest:{secret}@no.such.host.invalid/house": "no machine of that name",
+        f"postgresql://guest:{secret}@127.0.0.1:{_by_tcp(here)}/house?sslmode=verify-full": "speaks no TLS",
     }
     for address, words in said.items():
-        with pytest.raises((BadInput, Unsafe), match=words) as raised:
+        with pytest.raises((BadInput, Conflict, Unsafe), match=words) as raised:
             server.connect(address).dispose()
         assert secret not in str(raised.value)
         assert raised.value.__cause__ is None
@@ -137,6 +201,36 @@ def test_a_password_on_the_command_line_is_refused(tmp_path: Path, guarded: Serv
     assert "holds a password" in done.err
     assert PASSWORD not in done.err
     assert not (tmp_path / "house").exists()
+
+
+@pytest.mark.parametrize("query", ["password=violet", "sslpassword=violet", "PassWord=violet", "%70assword=violet"])
+def test_a_password_in_the_query_of_an_address_is_refused(tmp_path: Path, query: str) -> None:
+    """libpq takes it there as well, and settings are no place for it either way."""
+    with pytest.raises(BadInput, match="holds a password") as caught:
+        create(tmp_path / "house", database=f"postgresql://name@host/database?{query}")
+    assert "violet" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "u:S3cret/x@host/db",
+        "u@h:S3cret/db",
+        "u:S3\udcffcret@h/db",
+        "S3cret:a@b:c@h/db",
+        "u:p@a,b:S3cret/db",
+        "u@h/db?port=S3cret",
+        "u:S3cret@[h/db",
+    ],
+)
+def test_a_malformed_address_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str) -> None:
+    """Whatever is wrong with it, one sentence says so, and no part of it is in that, nor in what led to it."""
+    monkeypatch.setenv("SHOP_DATABASE", f"postgresql://{rest}")
+    with pytest.raises(BadInput, match="address of the database") as caught:
+        create(tmp_path / "house", database="env:SHOP_DATABASE")
+    assert "S3" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
 
 
 def test_a_database_with_something_in_it_is_refused(tmp_path: Path, postgres: Server) -> None:
@@ -175,7 +269,7 @@ def test_a_server_that_goes_away_is_no_answer(tmp_path: Path, guarded: Server) -
     with create(tmp_path / "house", clock=TestClock(TODAY), database=guarded.database("gone")) as house:
         write_template(house.path)
         publish(house, "owner")
-        with pytest.raises(Unsafe, match="connection"), house.reading() as conn:
+        with pytest.raises(Conflict, match="cannot be reached"), house.reading() as conn:
             _admin(guarded, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'gone'")
             db.run(conn, "SELECT 1")
         _admin(guarded, "ALTER DATABASE gone ALLOW_CONNECTIONS false")

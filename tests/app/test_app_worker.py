@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ import pytest
 from pacte.app import jobs as handlers
 from pacte.app import worker
 from pacte.app.choose import TELL
+from pacte.app.doctor import examine
+from pacte.app.erase import end_evidence
 from pacte.app.worker import work
 from pacte.kernel import db, jobs
-from pacte.kernel.instant import SECOND, Instant
+from pacte.kernel.errors import Unsafe
+from pacte.kernel.instant import DAY, SECOND, Instant
 from pacte.kernel.jobs import Job
 from pacte.ledger import queries
 from pacte.testing.world import World, world
@@ -49,9 +53,9 @@ def state_of(home: World, kind: str) -> list[tuple[str, int, str | None]]:
         return [(str(state), int(attempts), error) for state, attempts, error in db.fetch(conn, sql, (kind,))]
 
 
-def once(home: World) -> worker.Report:
+def once(home: World, *, trust_clock: bool = False) -> worker.Report:
     """Do what is due."""
-    return work(home.house, threading.Event(), once=True)
+    return work(home.house, threading.Event(), once=True, trust_clock=trust_clock)
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_telling_a_recipient_waits_for_a_connector(home: World) -> None:
     assert {(state, error) for state, _, error in state_of(home, TELL)} == {("waiting", "no_connector")}
     assert (first.overdue, once(home).waiting) == (0, 0)
     home.clock.forward(4)
-    late = once(home)
+    late = once(home, trust_clock=True)
     assert (late.waiting, late.overdue) == (first.waiting, first.waiting)
     assert home.house.check() == []
 
@@ -83,7 +87,7 @@ def test_housekeeping_comes_round(home: World) -> None:
     home.house.erase(person)
     once(home)
     home.clock.forward(366 * 40)
-    done = once(home)
+    done = once(home, trust_clock=True)
     assert done.done >= 2
     with home.house.reading() as conn:
         assert list(queries.evidence_ends(conn)) == []
@@ -98,10 +102,68 @@ def test_keys_and_finished_jobs_are_forgotten(home: World, handled: list[str]) -
     once(home)
     assert (handled, state_of(home, "note")) == (["a"], [("done", 1, None)])
     home.clock.forward(31)
-    once(home)
+    once(home, trust_clock=True)
     with home.house.reading() as conn:
         assert db.fetch(conn, "SELECT * FROM commit_key") == []
     assert state_of(home, "note") == []
+
+
+def test_a_clock_far_ahead_destroys_nothing(home: World) -> None:
+    """Housekeeping waits, says why, and comes round when the clock is right again, or when somebody trusts it."""
+    person = home.person()
+    home.house.erase(person)
+    say = partial(home.house.choose, home.person(), "newsletter", "refused", key="k")
+    recorded = say().index
+    once(home)
+    home.clock.forward(366 * 40)
+    home.house.choose(home.people[1], "newsletter", "refused")  # even now that the ledger stands ahead, too
+    with home.house.reading() as conn:
+        assert list(queries.evidence_ends(conn))
+    report = once(home)
+    assert (report.done, report.waiting) == (0, 3)
+    assert {error for kind in handlers.ROUND for _, _, error in state_of(home, kind)} == {"clock_ahead"}
+    assert "clock_ahead" in {finding.code for finding in examine(home.house)}
+    with pytest.raises(Unsafe, match="--trust-clock"):
+        end_evidence(home.house)
+    with home.house.reading() as conn:
+        assert [subject for subject, _ in queries.evidence_ends(conn)] == [person]
+    home.clock.forward(1 / 24 - 366 * 40)
+    assert "clock_behind" in {finding.code for finding in examine(home.house)}
+    assert say().index == recorded, "the key was not forgotten"
+    assert once(home).done == 3
+    with home.house.reading() as conn:
+        assert all(job.due <= home.clock() + DAY for job in jobs.listed(conn))
+    assert home.house.check() == []
+
+
+def test_what_a_wrong_clock_put_off_comes_back(home: World) -> None:
+    """Somebody trusted a clock that was wrong: nothing stays due in years, also not what follows from a withdrawal."""
+    once(home)
+    home.clock.forward(366 * 15)
+    assert once(home, trust_clock=True).done == 3
+    home.house.choose(home.person(), "newsletter", "refused")
+    home.clock.forward(-366 * 15)
+    home.house.choose(home.people[0], "similar_offers", "objected")
+    with home.house.reading() as conn:
+        late = [job for job in jobs.listed(conn) if job.kind == TELL]
+        assert {job.deadline for job in late} == {home.clock() + 3 * DAY}
+    report = once(home)
+    assert (report.done, report.waiting) == (3, len(late))
+    with home.house.reading() as conn:
+        assert all(job.due <= home.clock() + DAY for job in jobs.listed(conn))
+    home.clock.forward(1)
+    assert once(home).done == 3
+
+
+def test_entries_day_after_day_vouch_for_the_clock(home: World) -> None:
+    """A worker that was away for months comes back to a ledger that went on, and does what is due."""
+    once(home)
+    for _ in range(30):
+        home.clock.forward(1.5)
+        home.house.choose(home.person(), "newsletter", "refused")
+    assert once(home).done == 3
+    home.clock.forward(3)
+    assert once(home).waiting == 3
 
 
 def test_a_failing_job_is_tried_again_later(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +173,7 @@ def test_a_failing_job_is_tried_again_later(home: World, monkeypatch: pytest.Mon
         raise ValueError("ada@example.com")
 
     monkeypatch.setattr(worker, "HANDLERS", {"bad": fail, "good": lambda *_: None})
-    monkeypatch.setattr(worker, "remind", lambda *_: None)
+    monkeypatch.setattr(worker, "remind", lambda *_, **__: None)
     ask(home, Job("bad", home.clock()), Job("good", home.clock()))
     report = once(home)
     assert (report.done, report.failed) == (1, 1)
@@ -162,7 +224,7 @@ WORKER = """
             file.write(job.target + "\\n")
 
     worker.HANDLERS = {"note": note}
-    worker.remind = lambda *_: None
+    worker.remind = lambda *_, **__: None
     worker.TOGETHER = 4
     with open_house(home, clock=TestClock(int(now))) as house:
         worker.work(house, threading.Event(), once=True)
@@ -218,7 +280,7 @@ def test_a_stopped_worker_gives_back_what_it_did_not_begin(home: World, monkeypa
     """Told to stop in the middle of what it claimed, it leaves the rest ready for the next one."""
     stop = threading.Event()
     monkeypatch.setattr(worker, "HANDLERS", {"note": lambda *_: stop.set()})
-    monkeypatch.setattr(worker, "remind", lambda *_: None)
+    monkeypatch.setattr(worker, "remind", lambda *_, **__: None)
     ask(home, *(Job("note", home.clock(), target=f"t{number}") for number in range(3)))
     assert work(home.house, stop).done == 1
     assert sorted(state_of(home, "note")) == [("done", 1, None), ("ready", 0, None), ("ready", 0, None)]

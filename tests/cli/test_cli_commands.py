@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import socket
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,6 +108,16 @@ def test_commands_that_look(
     told = shop(*spelt(shop, arguments), "--lang", lang, "--json")
     assert (told.code, told.err) == (code, "")
     assert told.json
+
+
+def test_compact(mine: Any, lang: str) -> None:
+    """Tidying says in words what was done, for programs the same numbers, and may be asked for twice."""
+    said = mine("compact", "--lang", lang)
+    assert (said.code, said.err) == (0, "")
+    assert {"en": "Files put together: ", "fr": "Fichiers réunis : "}[lang] in flat(said.out)
+    pleasant(said.out, lang)
+    told = mine("compact", "--json").json
+    assert set(told) == {"gathered", "written", "unlinked", "folded"}
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -262,6 +273,12 @@ def test_prove_by_day(mine: Any, lang: str) -> None:
     assert "`--use ID`" in refusal.err
     absent = mine("prove", mine.denied, "--use", mine.use, "--json").json
     assert (absent["in_set"], absent["matches"]) == (False, True)
+    later = [mine("audience", "newsletter", "--channel", "email", "--json").json["use"] for _ in range(2)]
+    said = flat(mine("prove", mine.permitted[0], *on, "--lang", lang).out)
+    assert {"en": "the last use of that day", "fr": "le dernier usage de ce jour"}[lang] + f", {later[1]}" in said
+    assert later[0] in said
+    told = mine("prove", mine.permitted[0], *on, "--json").json
+    assert (told["use"], later[0]) == (later[1], told["others"][0]["use"])
 
 
 def test_export_and_verify(mine: Any, pacte: Any, tmp_path: Path, lang: str) -> None:
@@ -302,3 +319,54 @@ def test_every_kind_of_entry_has_words(shop: Any) -> None:
         assert f"entry.erasure.{step}" in known
     for step in ("rotated", "ended"):
         assert f"entry.keys.{step}" in known
+
+
+def test_what_people_write_is_looked_at_by_the_doctor(mine: Any, lang: str) -> None:
+    """A mistake in the draft of the policy, or in the mapping, is a warning: what is in force goes on deciding."""
+    for name, code in (("policy.yaml", "policy_unreadable"), ("mapping.yaml", "mapping_unreadable")):
+        whole = (mine.house / name).read_text(encoding="utf-8")
+        (mine.house / name).write_text(whole + "\nsurprise: 1\n", encoding="utf-8")
+        told = mine("doctor", "--json")
+        assert told.code == 0
+        assert {finding["level"] for finding in told.json if finding["code"] == code} == {"warning"}
+        said = mine("doctor", "--lang", lang)
+        assert re.search(rf"{name}:\d+: ", flat(said.out))
+        (mine.house / name).write_text(whole, encoding="utf-8")
+    assert {"policy_readable", "mapping_readable"} <= {finding["code"] for finding in mine("doctor", "--json").json}
+
+
+def test_a_port_in_use_is_named(mine: Any) -> None:
+    """The port, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = mine("ledger", "serve", "--port", str(taken.getsockname()[1]))
+    assert done.code == 2
+    assert "is in use by another program; choose another with `--port`" in flat(done.err)
+
+
+def test_a_version_that_is_not_there_is_not_asked_about(mine: Any) -> None:
+    """Nobody is asked whether to destroy what does not exist."""
+    done = mine("keys", "end", "7")
+    assert done.code not in (0, 1)
+    assert "--yes" not in done.err
+
+
+def test_a_slip_in_the_settings_is_named(mine: Any) -> None:
+    """An unknown key says what was probably meant; a language that pacte does not speak is refused."""
+    target = mine.house / "settings.toml"
+    whole = target.read_text(encoding="utf-8")
+    target.write_text(whole.replace("[keys]", '[keys]\nfoldr = "x"'), encoding="utf-8")
+    assert "`keys.foldr` (unknown key; did you mean `folder`?)" in flat(mine("doctor").err)
+    target.write_text(re.sub("^language = .*$", 'language = "de"', whole, flags=re.MULTILINE), encoding="utf-8")
+    said = flat(mine("doctor").err)
+    assert "`language`" in said
+    assert "'en' or 'fr'" in said
+    target.write_text(whole, encoding="utf-8")
+
+
+def test_the_tables_are_headed_in_the_language(mine: Any) -> None:
+    """`sql --tables` has French heads; another table than there is is answered with those that there are."""
+    about = ("--use", "newsletter", "--channel", "email")
+    assert mine("sql", "--tables", *about, "--lang", "fr").out.split()[:3] == ["table", "colonne", "type"]
+    done = mine("sql", "SELECT * FROM nothing", *about)
+    assert "there are the tables `customers`, " in flat(done.err)
+    assert "sqlite_master" not in done.err

@@ -325,3 +325,33 @@ def test_interrupted_from_the_keyboard(tmp_path: Path) -> None:
     _, err = started.communicate(timeout=30)
     assert started.returncode == 130
     assert "Traceback" not in err
+
+
+def test_bytes_that_are_no_text(shop: Any) -> None:
+    """Whatever a terminal sends that is not UTF-8 is refused, in every place."""
+    wrong = "key:\udcff\udcfe"
+    for command in (
+        ["may", wrong, "newsletter"],
+        ["may", shop.permitted[0], wrong],
+        ["explain", wrong, "newsletter"],
+        ["erase", wrong, "--dry-run"],
+        ["ledger", "log", "--person", wrong],
+        ["choice", "withdraw", wrong, "newsletter"],
+        ["choice", "withdraw", shop.permitted[0], wrong],
+        ["audience", wrong],
+        ["audience", "newsletter", "--channel", wrong],
+        ["stop", wrong],
+        ["prove", wrong, "--use", shop.use],
+    ):
+        done = shop(*command)
+        assert (done.code, done.out) == (BAD_INPUT, ""), command
+        assert "nobody foresaw" not in done.err
+
+
+def test_an_answer_of_every_kind_of_value(shop: Any) -> None:
+    """What cannot be shown is said with what to write instead."""
+    done = shop("sql", "SELECT * FROM test_all_types()", "--use", "newsletter", "--channel", "email")
+    assert done.code in (BAD_INPUT, DENIED)
+    assert "nobody foresaw" not in done.err
+    far = shop("sql", "SELECT DATE '5877642-06-25'", "--use", "newsletter", "--channel", "email")
+    assert far.code in (0, BAD_INPUT)

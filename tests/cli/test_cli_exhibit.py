@@ -117,7 +117,7 @@ def test_after_the_evidence_has_ended(spoilt: Any, lang: str) -> None:
         subject = erase.erase(house, spoilt.permitted[0]).subject
     later = Instant(add_years(now(), 30))
     with open_house(spoilt.house, clock=lambda: later) as house:
-        assert subject in erase.end_evidence(house)
+        assert subject in erase.end_evidence(house, sure=True)
         proof = prove(house, subject, spoilt.use)
         found = Page(exhibit(house, proof, lang))
     assert ("No longer answered." if lang == "en" else "Plus de réponse.") in found.text

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from pacte.consent import base, population, snapshot, state
 from pacte.consent.population import Asked
 from pacte.kernel import db
-from pacte.kernel.errors import Unsafe
+from pacte.kernel.errors import Conflict, Unsafe
 from pacte.kernel.instant import Instant
 from pacte.lake import segments
 from pacte.lake.drafts import Drafts
@@ -106,6 +106,22 @@ def test_whoever_was_touched_before_and_is_again_stays_touched(engine: Engine, l
         assert len(db.fetch(conn, "SELECT no FROM consent_touched")) == 1
 
 
+def test_few_words_become_many_while_the_records_are_read(engine: Engine, lake: Path) -> None:
+    """What a copy holds in few words counts still when the records say things that it has no words for."""
+    with db.write(engine) as conn:
+        snapshot.write(conn, lake)
+        for act in ("refused", "withdrawn", "objected"):
+            _record(conn, _said(PEOPLE[0], act, 20))
+            reads, marks = frozenset({"choice.status", "choice.expires"}), {"choice.expires": (1, 2, 3, 4)}
+            asked = Asked("news", "", "", Instant(100), log.head(conn).size, reads, marks)
+            with open_lake(conn, lake, {}) as duck:
+                people = population.read(duck, conn, lake, asked)
+            held = [people.facts["choice.status"][at] for at in people.classes.tolist()]
+            said = dict(zip(people.numbers.tolist(), held, strict=True))
+            of = numbers(conn, PEOPLE)
+            assert said == {of[PEOPLE[0]]: act, **dict.fromkeys([of[who] for who in PEOPLE[1:]], "given")}
+
+
 def test_a_copy_that_holds_ended_evidence_is_not_taken(engine: Engine, lake: Path) -> None:
     """Evidence that ends while a copy is prepared is in its files: it must be prepared again, and leaves no file."""
     with Drafts(lake) as drafts:
@@ -152,17 +168,31 @@ def test_a_copy_without_its_words_or_its_people_decides_nothing(engine: Engine, 
         assert snapshot.differences(conn, lake)
 
 
+def test_a_reader_whose_files_went_away_is_asked_to_come_again(engine: Engine, lake: Path) -> None:
+    """A copy that was replaced and unlinked while somebody read by it is no error of the rules, and nobody's no."""
+    with db.write(engine) as conn:
+        snapshot.write(conn, lake)
+    for path in lake.iterdir():
+        path.rename(path.with_suffix(".gone"))
+    with db.read(engine) as conn:
+        with pytest.raises(Conflict, match="ask again"):
+            _statuses(conn, lake)
+        with pytest.raises(Conflict, match="ask again"):
+            snapshot.subjects(conn, lake, np.array([1]))
+
+
 def test_subjects_come_alike_from_the_copy_and_from_the_records(engine: Engine, lake: Path) -> None:
     """Whose numbers these are is the same with a copy, without one, and for those touched since."""
     with db.write(engine) as conn:
         nos = np.array(sorted(numbers(conn, PEOPLE).values()))[1:-1]
-        plain = _sixteen(snapshot.subject_bytes(conn, lake, nos))
+        plain = _whose(snapshot.subjects(conn, lake, nos))
         snapshot.write(conn, lake)
-        assert _sixteen(snapshot.subject_bytes(conn, lake, nos)) == plain
+        assert _whose(snapshot.subjects(conn, lake, nos)) == plain
         _record(conn, _said(PEOPLE[2], "withdrawn", 20))
-        assert _sixteen(snapshot.subject_bytes(conn, lake, nos)) == plain
-        assert len(plain) == len(nos)
+        assert _whose(snapshot.subjects(conn, lake, nos)) == plain
+        held = {no: bytes.fromhex(who) for who, no in numbers(conn, PEOPLE).items()}
+        assert plain == {no: held[no] for no in nos.tolist()}
 
 
-def _sixteen(run: bytes) -> set[bytes]:
-    return {run[at : at + 16] for at in range(0, len(run), 16)}
+def _whose(found: tuple[np.ndarray, bytes]) -> dict[int, bytes]:
+    return {no: found[1][at * 16 : at * 16 + 16] for at, no in enumerate(found[0].tolist())}

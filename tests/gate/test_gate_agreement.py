@@ -9,13 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pacte.consent import snapshot
 from pacte.gate import one, population, replay
 from pacte.gate import rules as stored
 from pacte.gate.questions import complete
 from pacte.gate.use import was_in
 from pacte.gate.values import Question
+from pacte.kernel import db
 from pacte.kernel.instant import DAY, Instant
-from pacte.lake import numbers
+from pacte.lake import numbers, segments
 from pacte.ledger import queries
 from pacte.policy.conditions import Absent, AgeAtLeast, Any, Compare, Condition, OneOf, facts_in
 from pacte.policy.table import Requirement, RuleTable
@@ -109,6 +111,35 @@ def test_a_set_is_decided_as_its_members_would_be_whatever_the_rules_read(past, 
         for subject in world.people:
             decision = one.may_under(conn, subject, question, table, table.digest)
             assert decision.reason.code == by_number.get(drawn[subject], "unknown_person")
+
+
+def test_the_server_answers_as_a_columnar_copy_does(past):
+    """On PostgreSQL a house with a columnar copy reads that, one without asks the server: one answer."""
+    world = past.world
+    if not db.is_postgres(world.house.engine):
+        pytest.skip("no server decides")
+    for chance in map(random.Random, range(20)):
+        with db.write(world.house.engine) as conn:
+            _asked_both_ways(world, conn, chance)
+        with db.write(world.house.engine) as conn:
+            segments.garbage(conn, world.house.lake)
+
+
+def _asked_both_ways(world, conn, chance: random.Random) -> None:
+    purpose, channel, recipient = chance.choice(USES)
+    as_of, known = Instant(world.clock() - chance.randint(-30, 500) * DAY), chance.randint(70, world.size)
+    found = stored.in_force(conn, Instant(world.clock() + 600 * DAY), world.size)
+    assert found is not None
+    table = _reading(stored.load(conn, found[1]), purpose, chance.sample(sorted(READING), 5))
+    question = complete(table, Question(purpose, as_of, known, (), channel, recipient))
+    asked = population.decide_set(conn, world.house.lake, table, question, proofs=True)
+    each = population.reasons(conn, world.house.lake, table, question)
+    snapshot.write(conn, world.house.lake)
+    copied = population.decide_set(conn, world.house.lake, table, question, proofs=True)
+    assert each == population.reasons(conn, world.house.lake, table, question)
+    assert asked.permitted == copied.permitted
+    assert asked.funnel == copied.funnel
+    snapshot.drop(conn)
 
 
 @pytest.mark.parametrize("reason", sorted(READING))

@@ -46,8 +46,9 @@ def _crowd(folder: Path, people: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_crowd_is_decided_as_its_events_say(tmp_path: Path) -> None:
+def test_a_crowd_is_decided_as_its_events_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty thousand people, two hundred thousand statements, some heard of late: intervals and events agree."""
+    monkeypatch.setattr(population, "SLICE", 7_000)  # as a hundred million people are replayed
     _crowd(tmp_path, 30_000)
 
 

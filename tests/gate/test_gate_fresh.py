@@ -132,7 +132,7 @@ def test_a_table_that_was_read_once_is_still_compared(tmp_path: Path, records: C
     with home.house.reading() as conn:
         found = stored.load_in_force(conn, home.clock(), home.size)
         assert found is not None
-        digest, table = found
+        _, digest, table = found
         assert stored.load(conn, digest) is table
     with pytest.raises(ZeroDivisionError), home.house.writing() as conn:
         conn.exec_driver_sql("UPDATE gate_rules SET body = replace(body, 'gdpr:given', 'gdpr:other')")

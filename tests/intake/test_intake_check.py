@@ -112,3 +112,26 @@ def test_the_mapping_has_the_last_word_on_places() -> None:
     """A file's own words are translated first."""
     assert place_of(["Outremer", "Guyane"], {"Outremer/Guyane": "FR-GF"}) == "FR-GF"
     assert place_of(["Outremer", "Guadeloupe"], {"Outremer": "FR"}) == "FR"
+
+
+CELLS = st.sampled_from(
+    [None, "", " ", "\u00a0", " a", "a", "=1+1", "-", "a\x07b", "x" * 5_000, "1", "é\u00a0", "2024-02-30"]
+)
+ODD = st.sampled_from([1, True, 1.0, Decimal(1), date(2024, 2, 29)])
+
+
+@given(
+    cells=st.one_of(st.lists(CELLS, max_size=12), st.lists(st.one_of(CELLS, ODD), max_size=12)),
+    kind=st.sampled_from(["string", "integer", "decimal", "date", "instant", "boolean"]),
+)
+def test_a_cell_is_read_alike_alone_and_in_its_column(cells: list[object], kind: str) -> None:
+    """Reading each word of a column once gives the values and the faults that its cells have one by one."""
+    faults, alone, expected = Faults(), Faults(), []
+    for position, cell in enumerate(cells):
+        fault = Faults()
+        expected += column([cell], kind, Style(), "c", fault)
+        if fault.found:
+            alone.add(position, *fault.found[0])
+    found = column(cells, kind, Style(), "c", faults)
+    assert [(type(value), value) for value in found] == [(type(value), value) for value in expected]
+    assert faults.found == alone.found

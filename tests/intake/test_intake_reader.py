@@ -74,6 +74,31 @@ def test_no_line_is_ever_lost(tmp_path: Path, lines: list[bytes]) -> None:
     assert all(b"%d," % n in told for n in range(len(lines)))
 
 
+cells = st.sampled_from(["x", "", '"q"', '"a ""b"""', '"', "é", "\r", "\0", "1,2", '"two\nlines"', "\udcff", " "])
+file_lines = st.lists(st.lists(cells, max_size=4).map(",".join), max_size=40)
+
+
+@ONE_FILE
+@given(lines=file_lines, end=st.sampled_from(["\n", "\r\n"]), block=st.integers(1, 120), batch=st.integers(1, 12))
+def test_many_lines_at_once_say_what_they_say_one_by_one(
+    tmp_path: Path, lines: list[str], end: str, block: int, batch: int
+) -> None:
+    """However much of a file is split at once, the same rows are read and the same ones set aside, in their order."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(end.join(["a,b", *lines]).encode("utf-8", "surrogateescape"))
+    found = []
+    for size, rows in ((0, batch), (block, batch), (64 * 1024, 25_000)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reader, "BLOCK", size)
+            patch.setattr(reader, "BATCH", rows)
+            batches = list(open_table(path, source()).batches)
+        assert all(len(one) + len(one.aside) <= rows for one in batches)
+        numbers = [number for one in batches for number in one.lines]
+        values = [one.columns[name] for name in "ab" for one in batches]
+        found.append((numbers, [v for column in values for v in column], [row for one in batches for row in one.aside]))
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_field_of_ten_megabytes_costs_one_row(tmp_path: Path) -> None:
     """A huge field is set aside with the reason; the rows around it are read."""
     path = tmp_path / "x.csv"

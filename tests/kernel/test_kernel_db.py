@@ -81,6 +81,7 @@ def test_a_read_only_database_refuses_clearly(engine):
 @pytest.mark.parametrize("lang", i18n.LANGUAGES)
 def test_dates_and_numbers_follow_the_language(lang):
     """1,234 and 3 May 2026 in English, 1 234 (narrow space) and 3 mai 2026 in French."""
+    assert "True" not in i18n.text("cli", "compact.done", lang, gathered=1, written=1, unlinked=0, folded=True)
     assert i18n.number(1234, lang) == {"en": "1,234", "fr": "1\u202f234"}[lang]
     assert i18n.day(1_777_766_400_000_000, lang) == {"en": "3 May 2026", "fr": "3 mai 2026"}[lang]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pacte.kernel.canonical import LARGEST, canonical, digest
 from pacte.kernel.errors import BadInput
-from pacte.kernel.ids import is_id, new_subject_id, parse_subject_id
+from pacte.kernel.ids import are_ids, is_id, new_subject_id, parse_subject_id
 from pacte.kernel.instant import Instant, add_months, add_years, from_datetime, parse_instant, to_datetime, to_iso
 from pacte.kernel.redacted import Redacted
 
@@ -79,6 +79,11 @@ def test_identifiers_are_random_and_checked():
     one, other = new_subject_id(), new_subject_id()
     assert one != other
     assert is_id(one)
+    assert are_ids([one, "0" * 32])
+    assert are_ids([])
+    for other in (one.upper() + "A", one[:31], f"{one}0", "é" * 32, "\u0661" * 32, "\ud800" * 32, one[:31] + "\n"):
+        assert not are_ids([one, other])
+        assert not is_id(other)
     assert parse_subject_id(one) == one
     with pytest.raises(BadInput) as caught:
         parse_subject_id("ada@example.com")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -175,3 +176,20 @@ def test_key_services_do_not_print_their_keys(service: KeyService, tmp_path: Pat
     key = json.loads((tmp_path / "kek.json").read_text())["versions"]["1"]["key"]
     assert key not in repr(service)
     assert "correct horse" not in repr(service)
+
+
+def test_a_key_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the old file stands, the message says so, and with room again the same is done."""
+    service = FileKeyService.create(tmp_path / "kek.json", T0)
+    before = (tmp_path / "kek.json").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "ada")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("pacte.keys.files.os.fsync", full)
+        with pytest.raises(Unsafe, match=r"cannot be written \(no space left.*\); the old one stands") as raised:
+            service.begin_version(T0)
+    assert "ada" not in str(raised.value)
+    assert (tmp_path / "kek.json").read_bytes() == before
+    assert service.begin_version(T0) == 2

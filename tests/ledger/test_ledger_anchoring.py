@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -95,3 +98,46 @@ def test_an_anchor_file_that_cannot_be_written(signer: NoteSigner, tmp_path: Pat
     (tmp_path / "gone").rename(folder)
     anchoring.close()
     assert sizes(folder / "anchors.log") == [3, 4]
+
+
+def test_a_copy_of_the_process_waits_for_nobody(signer: NoteSigner, tmp_path: Path) -> None:
+    """A child that was forked while the parent wrote an anchor writes its own: no lock of the parent's holds it up."""
+    path = tmp_path / "anchors.log"
+    anchoring = Anchoring(path)
+    begun, goes_on = threading.Event(), threading.Event()
+    real = os.fsync
+
+    def slowly(descriptor: int) -> None:
+        begun.set()
+        goes_on.wait(20)
+        real(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", slowly)
+        parent = threading.Thread(target=anchoring.note, args=(head(signer, 1),))
+        parent.start()
+        assert begun.wait(20)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fsync = real
+                anchoring.note(head(signer, 2))
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        time.sleep(0.2)
+        goes_on.set()
+        parent.join(20)
+    ended = 0
+    for _ in range(100):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.05)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended, "the child waits for ever"
+    assert status == 0
+    assert sizes(path) == [1, 2]
+    anchoring.close()

@@ -12,7 +12,7 @@ from pacte.kernel.canonical import LARGEST
 from pacte.kernel.errors import BadInput
 from pacte.ledger.bulk import bodies
 from pacte.ledger.entries import Entry, encode, validate
-from pacte.ledger.matching import FEW, Told, read_body, well_formed
+from pacte.ledger.matching import FEW, Examples, Told, read_body, well_formed
 from tests.ledger.test_ledger_entries import ANYTHING, WHOLE
 
 NOW = 1_800_000_000_000_000
@@ -120,10 +120,15 @@ def runs(draw: st.DrawFn) -> list[tuple[bytes, str, str | None, str | None]]:
     return rows
 
 
+SEEN = Examples()
+"""Kept over all runs that are drawn, as a check keeps them over a ledger."""
+
+
 @given(runs())
 def test_what_is_checked(rows: list[tuple[bytes, str, str | None, str | None]]) -> None:
-    """A run of rows passes if and only if each of them, read alone, says what its row tells; with its instants."""
-    found = well_formed([row[0] for row in rows], Told(*zip(*[row[1:] for row in rows], strict=True)))
+    """A run passes if and only if each row, read alone, says what it tells, with its instants; whatever came before."""
+    bodies, told = [row[0] for row in rows], Told(*zip(*[row[1:] for row in rows], strict=True))
+    found = well_formed(bodies, told, SEEN)
     entries: list[Any] = [read_body(row[0]) for row in rows]
     good = all(
         entry is not None and (entry["kind"], entry.get("subject"), entry.get("use")) == row[1:]

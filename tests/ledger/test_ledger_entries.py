@@ -100,6 +100,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "until": 20,
     },
     "look": {"subject": "c" * 32, "purpose": "house:rights", "reason": "request"},
+    "look_aside": {"load": "20260101-00112233", "rows": 3, "purpose": "house:accountability", "reason": "rejected"},
+    "recipient_told": {"subject": "c" * 32, "recipient": "mailer", "choice": 7, "effective": 3, "how": "letter"},
     "stop": {"scope": "*", "effective": 3, "reason": "incident"},
     "stop_lifted": {"scope": "newsletter", "effective": 3, "reason": "resolved"},
     "keys": {"step": "rotated", "epoch": 2, "effective": 3},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -164,6 +166,46 @@ def authority_bytes(authority: Authority) -> bytes:
     """The DER of the authority's certificate, as tokens carry it."""
     pem = ["openssl", "x509", "-in", str(authority.home / "tsa.pem"), "-outform", "DER"]
     return subprocess.run(pem, check=True, capture_output=True).stdout
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """One part of DER, its length in one byte or in three."""
+    size = len(content)
+    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x82, size >> 8, size & 255])) + content
+
+
+@pytest.mark.parametrize(
+    "said", ["\nTime stamp: Jan  1 00:00:00 2020 GMT", "granted\nTime stamp: Feb 30 99:99:99 1970 GMT", ""]
+)
+def test_a_time_that_nobody_signed(authority: Authority, said: str) -> None:
+    """The words around a token are anybody's to write; the time is the one that the authority signed."""
+    stamped = stamped_by(authority)
+    honest = timestamp.check(stamped, authority.ca)
+    inner = stamped.token[4:]
+    assert stamped.token[:2] == b"\x30\x82"
+    assert inner[0] == 0x30
+    token = inner[2 + inner[1] :]
+    status = der(0x30, b"\x02\x01\x00" + der(0x30, der(0x0C, said.encode())))
+    around = timestamp.Stamped(stamped.note, stamped.query, der(0x30, status + token))
+    assert around.token != stamped.token
+    assert timestamp.check(around, authority.ca) == honest
+    assert abs(honest.time - now()) < 60_000_000
+
+
+def test_openssl_learns_nothing_of_the_house(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program that checks tokens gets neither the passphrase nor the database's address of the environment."""
+    stamped, seen, program = stamped_by(authority), tmp_path / "seen", tmp_path / "openssl"
+    real = shutil.which("openssl")
+    program.write_text(f'#!/bin/sh\nenv >> {seen}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PACTE_PASSPHRASE", "violet kettle")
+    monkeypatch.setenv("SHOP_DATABASE", "postgresql://u@h/db")
+    timestamp.check(stamped, authority.ca)
+    names = {line.partition("=")[0] for line in seen.read_text().splitlines()}
+    assert {"PATH", "LC_ALL"} <= names <= {"PATH", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
 def answer(status: int, body: bytes) -> Callable[[BaseHTTPRequestHandler, bytes], None]:

@@ -15,6 +15,7 @@ from typing import Any
 import pacte
 from pacte.app.house import House, create, open_house
 from pacte.app.publish import publish
+from pacte.app.settings import write_defaults
 from pacte.app.templates import write_template
 from pacte.kernel.instant import DAY, Instant
 from pacte.ledger import log
@@ -31,10 +32,13 @@ POINTS = sorted(
 ELSEWHERE = {
     "anchored-not-founded": "threats/crash.py",
     "anchors-compacted-not-renamed": "ledger/test_ledger_anchors.py",
+    "keys-promised": "app/test_app_founding.py",
+    "locked-not-said": "app/test_app_keys.py",
     "migrated-before-commit": "app/test_app_formats.py",
     "move-before-commit": "app/test_app_move.py",
     "move-before-mark": "app/test_app_move.py",
     "move-before-switch": "app/test_app_move.py",
+    "restore-shredding": "threats/test_threats_keys.py",
     "restore-anchors-aside": "app/test_app_restore.py",
     "restore-before-commit": "app/test_app_restore.py",
     "restore-before-switch": "app/test_app_restore.py",
@@ -52,8 +56,9 @@ COMMITS = (1, 2, 4, 7, 11, 16, 22, 29)
 CASES = [(point, 1) for point in POINTS if point not in {*ELSEWHERE, *AT_THE_END, "before-commit", "after-commit"}] + [
     (point, nth) for point in ("before-commit", "after-commit") for nth in COMMITS
 ]
-NAMES = [f"{point}-{nth}" for point, nth in CASES]
 ENDS = [*AT_THE_END, "segments-retired", "shred-intended", "shred-cut", "after-commit"]
+OF_FILES = ("segment-written", "segments-compacted", "segments-retired")
+"""Points that only a lake in files comes to: rows of tables are written, changed and deleted in one transaction."""
 
 LATER = Instant(TODAY + 40 * 366 * DAY)
 """When the evidence about those who were erased has ended."""
@@ -105,7 +110,7 @@ def life(home, now, files, subject):
 
 def end(home, now, files, subject):
     house = open_house(home, clock=TestClock(now))
-    erase.end_evidence(house)
+    erase.end_evidence(house, sure=True)
     house.close()
 
 
@@ -177,7 +182,10 @@ class Teller:
 
 @dataclass
 class Prepared:
-    """A house with forty people, closed; where its records are; files with forty more; somebody to erase."""
+    """A house with forty people, closed; where its records are; files with forty more; somebody to erase.
+
+    On PostgreSQL its lake is there, too, or in files.
+    """
 
     home: Path
     address: str
@@ -201,9 +209,19 @@ class Prepared:
         return self.teller.tell("life", home, TODAY, self.files, self.subject, crash)
 
 
-def prepare(root: Path, server: Server | None) -> Prepared:
-    """A prepared house, with the end that an undisturbed story comes to."""
+def named(cases: list[tuple[str, int]]) -> list[str]:
+    """How the tests of these cases are called."""
+    return [f"{point}-{nth}" for point, nth in cases]
+
+
+def prepare(root: Path, server: Server | None, lake: str = "") -> Prepared:
+    """A prepared house, with the end that an undisturbed story comes to; `lake` is the engine of its lake."""
     address = server.database() if server is not None else ""
+    if lake:
+        (root / "house").mkdir()
+        write_defaults(root / "house", "shop.example/log", "en", address)
+        settings = root / "house" / "settings.toml"
+        settings.write_text(settings.read_text().replace('engine = "postgresql"', f'engine = "{lake}"'))
     with create(root / "house", clock=TestClock(TODAY), database=address) as house:
         write_template(house.path)
         publish(house, "owner")

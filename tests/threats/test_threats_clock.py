@@ -8,10 +8,12 @@ import pytest
 
 from pacte.app import doctor
 from pacte.app.ask import may, permit, replay
+from pacte.app.house import open_house
+from pacte.app.loading import load
 from pacte.app.stop import stop
 from pacte.gate.permit import Permit
 from pacte.kernel.errors import Unsafe
-from pacte.kernel.instant import DAY
+from pacte.kernel.instant import DAY, Instant
 from pacte.ledger import log
 from pacte.ledger.check import examine
 from pacte.testing.world import World, world
@@ -136,3 +138,23 @@ def test_a_clock_that_went_back_is_reported(back: World) -> None:
     with back.house.reading() as conn:
         assert examine(conn, back.house.vkey).skewed == 1
     assert back.house.check() == []
+
+
+def test_entries_beside_a_load_do_not_go_back(tmp_path: Path) -> None:
+    """What somebody records while a file is loaded does not make the clock look as if it had gone back."""
+    home = world(tmp_path / "house")
+    home.clock.forward(300)
+    person = home.person()
+    other = open_house(home.house.path, clock=home.clock)
+
+    def beside(done: int, _all: int) -> None:
+        home.clock.now = Instant(home.clock.now + 60_000_000)
+        other.choose(person, "newsletter", "refused")
+
+    people = write_csv(tmp_path / "customers.csv", CUSTOMER_COLUMNS, [customer(n) for n in range(1, 20)])
+    assert load(home.house, people, progress=beside).accepted == 19
+    assert sum(entry["kind"] == "choice" for entry in entries(home)) > 0
+    assert [entry for entry in entries(home) if "clock" in entry] == []
+    assert "clock_went_back" not in {finding.code for finding in doctor.examine(home.house)}
+    other.close()
+    assert home.house.check() == []

@@ -16,7 +16,6 @@ from tests.threats.crash import (
     CASES,
     ELSEWHERE,
     ENDS,
-    NAMES,
     POINTS,
     SOURCES,
     TESTS,
@@ -24,6 +23,7 @@ from tests.threats.crash import (
     dies_and_lives_on,
     ends_all_the_same,
     is_founded_again,
+    named,
     prepare,
 )
 
@@ -38,7 +38,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     found.teller.close()
 
 
-@pytest.mark.parametrize(("point", "nth"), CASES, ids=NAMES)
+@pytest.mark.parametrize(("point", "nth"), CASES, ids=named(CASES))
 def test_a_process_that_dies_there_loses_nothing(prepared: Prepared, tmp_path: Path, point: str, nth: int) -> None:
     """The house checks, what was said is there, and the story told again comes to the same end."""
     dies_and_lives_on(prepared, prepared.copy(tmp_path / "house"), point, nth)

@@ -98,7 +98,9 @@ def test_a_full_disk_refuses_and_forgets_nothing(disk: Disk, house: Path, verb: 
     """With no byte left every verb that writes says so; with room again the same verb works and all is whole."""
     before = clean(house)
     disk.fill()
-    said_plainly(pacte(*VERBS[verb], house=house), 5, 6)
+    refused = pacte(*VERBS[verb], house=house)
+    said_plainly(refused, 5)
+    assert "full" in refused.err
     disk.clear()
     after = clean(house)
     assert after == before or (verb == "erase" and after["erased"] == 1)
@@ -174,10 +176,60 @@ def test_a_read_only_disk_refuses(disk: Disk, house: Path, verb: str) -> None:
     before = clean(house)
     disk.again("ro")
     try:
-        said_plainly(pacte(*VERBS[verb], house=house), 5, 6)
+        refused = pacte(*VERBS[verb], house=house)
+        said_plainly(refused, 5)
+        assert "read-only" in refused.err
     finally:
         disk.again("rw")
     assert clean(house) == before
+
+
+def test_a_read_only_disk_answers(disk: Disk, house: Path, tmp_path: Path) -> None:
+    """What records nothing goes on: asking about one person, the doctor, the check, the ledger and its export."""
+    before = clean(house)
+    disk.again("ro")
+    try:
+        for verb in (
+            ("may", "key:C00003", "newsletter", "--channel", "email"),
+            ("ledger", "check"),
+            ("ledger", "export", str(tmp_path / "export.jsonl")),
+            ("ledger", "checkpoint"),
+            ("ledger", "log"),
+            ("keys", "status"),
+            ("jobs",),
+            ("status",),
+            ("stop",),
+        ):
+            answer = pacte(*verb, house=house)
+            assert (answer.code, answer.err) == (0, ""), verb
+        doctor = pacte("doctor", house=house)
+        assert (doctor.code, doctor.err) == (0, "")
+    finally:
+        disk.again("rw")
+    assert clean(house) == before
+
+
+def test_a_read_only_disk_with_an_unfolded_log(disk: Disk, house: Path) -> None:
+    """What a killed process left in the log beside the records is read, too."""
+    done = python(
+        f"""
+        import os
+        from pacte.app.house import open_house
+        house = open_house({str(house)!r})
+        house.choose("key:C00003", "newsletter", "withdrawn")
+        house.anchoring.flush()
+        os._exit(0)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert (house / "records.db-wal").stat().st_size > 0
+    disk.again("ro")
+    try:
+        answer = pacte("may", "key:C00003", "newsletter", "--channel", "email", house=house)
+        assert (answer.code, answer.err) == (3, "")
+    finally:
+        disk.again("rw")
+    clean(house)
 
 
 def test_a_file_that_may_not_grow_refuses(home: Path) -> None:

@@ -196,7 +196,7 @@ def test_suppression_has_an_end(home: Path, tmp_path: Path) -> None:
     with opened(home) as house:
         person = erase(house, KEY).subject
     with opened(home, days=3 * 366) as house:
-        end_evidence(house)
+        end_evidence(house, sure=True)
         report = house.load(shop_files(tmp_path / "files", [3]).customers)
         assert report.new_people == 1
         assert subject(house) != person
@@ -208,18 +208,18 @@ def test_the_end_of_the_evidence(home: Path, tmp_path: Path) -> None:
     use, person, proof = used(home)
     with opened(home) as house:
         done = erase(house, KEY)
-        assert end_evidence(house) == []
+        assert end_evidence(house, sure=True) == []
         late = prove(house, person, use)
         assert verify_bytes(late.data).ok
     days = (done.evidence_until - TODAY) / DAY
     assert 5 * 365 <= days <= 5 * 366
     with opened(home, days=days - 1) as house:
-        assert end_evidence(house) == []
+        assert end_evidence(house, sure=True) == []
         assert replay(house, use, person).matches is True
     with opened(home, days=days + 1) as house:
         assert "evidence_due" in {finding.code for finding in doctor.examine(house)}
-        assert end_evidence(house) == [person]
-        assert end_evidence(house) == []
+        assert end_evidence(house, sure=True) == [person]
+        assert end_evidence(house, sure=True) == []
         again = replay(house, use, person)
         assert again.matches is None
         assert again.recorded is None  # the set ended with the evidence
@@ -271,7 +271,7 @@ def test_evidence_shredded_with_the_data(home: Path) -> None:
         import pacte.app.erase as erasing
         from pacte.app.house import open_house
         from pacte.testing.world import TestClock
-        erasing.end_evidence = lambda *a, **k: os._exit(9)
+        erasing.end_evidence_of = lambda *a, **k: os._exit(9)
         erasing.erase(open_house({str(home)!r}, clock=TestClock({TODAY})), "key:C00004")
         """
     )
@@ -300,11 +300,11 @@ def test_an_end_of_evidence_cut_short_is_finished_by_asking_again(home: Path, po
         from pacte.testing.world import TestClock
         house = open_house({str(home)!r}, clock=TestClock({later}))
         setattr({"KeyStore" if "KeyStore" in point else "log"}, {name!r}, lambda *a, **k: os._exit(9))
-        end_evidence(house)
+        end_evidence(house, sure=True)
         """
     )
     assert done.returncode == 9, done.stderr
     with opened(home, days=2000) as house:
-        assert end_evidence(house) == [person]
+        assert end_evidence(house, sure=True) == [person]
         assert replay(house, use, person).matches is None
         assert house.check() == []

@@ -11,9 +11,12 @@ from pyarrow import csv as arrow_csv
 
 from pacte.app.house import House, open_house
 from pacte.app.loading import rejected_rows
-from pacte.kernel.errors import BadInput
+from pacte.kernel.errors import BadInput, NotFound
 from pacte.kernel.instant import DAY
+from pacte.ledger import log
+from pacte.ledger.export import export
 from pacte.testing.world import TestClock
+from pacte.verifier import verify_bytes
 from tests.threats.shop import CUSTOMER_COLUMNS, TODAY, customer, empty_house, numbers_of, write_csv
 
 
@@ -27,6 +30,29 @@ def opened_rows(house: House, load: str, target: Path) -> list[dict]:
     """The rows that a load set aside."""
     rejected_rows(house, load, target)
     return [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+
+
+def test_whoever_opens_rows_set_aside_is_recorded(house: House, tmp_path: Path) -> None:
+    """Before any row comes out the ledger says who opened how many; for rows that are not there it says nothing."""
+    path = write_csv(tmp_path / "customers.csv", CUSTOMER_COLUMNS, [customer(1), customer(2, mail="not-an-address")])
+    load = house.load(path).load
+    with house.reading() as conn:
+        before = log.head(conn).size
+    with pytest.raises(NotFound):
+        rejected_rows(house, "20200101-0011", tmp_path / "none.jsonl")
+    with pytest.raises(BadInput, match="cannot be made there"):
+        rejected_rows(house, load, tmp_path / "no-such-folder" / "rows.jsonl", by="staff:17")
+    with house.reading() as conn:
+        ((index, entry),) = log.of_kind(conn, "look_aside")
+    assert (index, entry["load"], entry["rows"], entry["by"]) == (before, load, 1, "staff:17")
+    assert len(opened_rows(house, load, tmp_path / "rows.jsonl")) == 1
+    with house.reading() as conn:
+        assert len(log.of_kind(conn, "look_aside")) == 2
+        with (tmp_path / "export").open("wb") as out:
+            export(conn, out)
+    found = verify_bytes((tmp_path / "export").read_bytes())
+    assert found.ok
+    assert house.check() == []
 
 
 def test_bad_files_lose_nothing(house: House, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from itertools import pairwise
@@ -14,8 +15,11 @@ import pytest
 
 from pacte.app.ask import may
 from pacte.app.house import open_house
+from pacte.gate import rules as gate_rules
 from pacte.kernel.errors import PacteError, Unsafe
+from pacte.kernel.ids import SubjectId
 from pacte.keys.blind import blind
+from pacte.ledger import log
 from pacte.testing.world import TestClock
 from tests.threats.shop import (
     CHOICE_COLUMNS,
@@ -25,6 +29,7 @@ from tests.threats.shop import (
     customer,
     empty_house,
     numbers_of,
+    pacte,
     pacte_here,
     shop_files,
     write_csv,
@@ -197,6 +202,30 @@ def test_keys_older_than_the_records(home: Path, tmp_path: Path, change: Callabl
     assert "put back the newest copy of the `keys` folder" in said
     held = sqlite3.connect(home / "records.db").execute("SELECT count(*) FROM lake_subject").fetchone()[0]
     assert held == 42 if change is _new_customers else held == 40
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_keys_older_than_an_erasure_are_shredded_again(home: Path, tmp_path: Path, lang: str) -> None:
+    """Where no newer copy is left, `pacte restore` destroys again what the ledger says was destroyed, and no more."""
+    _older_keys(home, tmp_path, _an_erasure)
+    with sqlite3.connect(home / "records.db") as conn:
+        size, origin = conn.execute("SELECT size, checkpoint FROM ledger_head").fetchone()
+    conn.close()
+    assert "or run `pacte restore` to destroy their keys again" in refusal(home)
+    killed = pacte("restore", house=home, PACTE_CRASH="restore-shredding")
+    assert killed.code == -signal.SIGKILL
+    done = pacte("restore", "--lang", lang, house=home)
+    assert done.code == 0, done.err
+    assert {"en": "destroyed again", "fr": "de nouveau"}[lang] in " ".join(done.out.split())
+    with open_house(home, clock=TestClock(TODAY)) as house, house.reading() as conn:
+        erased = SubjectId(str(log.of_kind(conn, "erasure")[-1][1]["subject"]))
+        assert house.keys.data_keys([erased]) == {}
+        assert house.check() == []
+        assert (log.head(conn).size, log.head(conn).checkpoint) == (size, origin)
+        assert gate_rules.stops_in_force(conn, house.present(conn)) == []
+    again = pacte("restore", house=home)
+    assert again.code == 2
+    assert "nothing to restore" in again.err
 
 
 def test_a_lost_key_store_is_not_replaced_by_a_new_one(home: Path, tmp_path: Path) -> None:

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from pacte.app import doctor
+from pacte.app import doctor, trust
+from pacte.app import erase as erasing
 from pacte.app.ask import may
+from pacte.app.erase import end_evidence_of
 from pacte.app.house import open_house
-from pacte.kernel.errors import Unsafe
-from pacte.ledger import anchors
+from pacte.app.restore import restore
+from pacte.kernel.errors import BadInput, Unsafe
+from pacte.kernel.instant import DAY, Instant
+from pacte.ledger import anchors, log
+from pacte.ledger.checkpoint import sign_checkpoint
+from pacte.ledger.note import Signer
 from pacte.testing.world import TestClock
 from tests.threats.shop import TODAY, pacte_here
 
@@ -41,8 +47,8 @@ def test_records_put_back_from_before_an_erasure(home: Path, tmp_path: Path) -> 
     said = refusal(home)
     assert said.startswith("the ledger is not the one this house anchored last (")
     assert said.endswith(
-        "it was restored or rewritten, and the people erased since are unknown to it; nothing is served; "
-        "put back the newest copy, or run `pacte restore`"
+        "); it was restored or rewritten, and nothing is served. Put back the newest copy, or run `pacte restore` to "
+        "go on with this one"
     )
     for command in (("may", "key:C00003", "newsletter"), ("ledger", "log"), ("doctor",), ("audience", "newsletter")):
         answer = pacte_here(*command, house=home)
@@ -105,19 +111,148 @@ def test_garbage_among_the_anchors(home: Path, line: bytes) -> None:
     assert refusal(home) == ("anchors.log:2: not an anchor; was the file edited? compare it with a copy kept elsewhere")
 
 
-def test_an_anchor_of_another_history(home: Path) -> None:
-    """An anchor whose root is not this ledger's is a rewritten ledger, or a rewritten anchor: nothing is served."""
+def another_history(home: Path, signer: Signer | None) -> None:
+    """Put another root into the last anchor, signed by `signer` or with the signature left as it was."""
     *lines, last, _ = (home / "anchors.log").read_bytes().split(b"\n")
     fields = json.loads(last)
     other = ("00" if fields["root"][:2] != "00" else "11") + fields["root"][2:]
     note = fields["checkpoint"].replace(
         base64.b64encode(bytes.fromhex(fields["root"])).decode(), base64.b64encode(bytes.fromhex(other)).decode()
     )
+    if signer is not None:
+        note = sign_checkpoint(signer, fields["size"], bytes.fromhex(other))
     forged = json.dumps(
         fields | {"root": other, "checkpoint": note}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     (home / "anchors.log").write_bytes(b"\n".join([*lines, forged.encode(), b""]))
+
+
+def test_an_anchor_of_another_history(home: Path) -> None:
+    """A signed anchor whose root is not this ledger's is a rewritten ledger: nothing is served."""
+    with open_house(home, clock=TestClock(TODAY)) as house:
+        signer = house.signer
+    another_history(home, signer)
     assert "restored or rewritten" in refusal(home)
+
+
+def test_an_anchor_that_nobody_signed(home: Path) -> None:
+    """It counts for nothing, neither to refuse a sound house nor to keep later anchors out, and it is reported."""
+    another_history(home, None)
+    largest = json.loads((home / "anchors.log").read_bytes().split(b"\n")[-2])
+    cut = largest["checkpoint"].split("\n")
+    cut[1] = "999999999"
+    enormous = largest | {"size": 999_999_999, "checkpoint": "\n".join(cut)}
+    with (home / "anchors.log").open("ab") as file:
+        file.write(json.dumps(enormous, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+    with open_house(home, clock=TestClock(TODAY)) as house:
+        found = {finding.code: finding for finding in doctor.examine(house)}
+        assert (found["anchors_unsigned"].level, found["anchors_unsigned"].detail) == ("error", "2")
+        assert "anchors_behind" in found
+        assert any("not signed by this ledger" in problem for problem in house.check())
+        house.choose("key:C00001", "newsletter", "withdrawn")
+        assert "anchors_behind" not in {finding.code for finding in doctor.examine(house)}
+        last = anchors.last_signed(anchors.read(house.anchor_file).anchors, house.vkey)
+        with house.reading() as conn:
+            assert last is not None
+            assert last.size == log.head(conn).size
+    with pytest.raises(BadInput, match="nothing to restore"):
+        restore(home, clock=TestClock(TODAY))
+
+
+def copied(home: Path, to: Path, *names: str) -> None:
+    """Copy parts of a closed house."""
+    for name in names:
+        if (home / name).is_dir():
+            shutil.copytree(home / name, to / name, dirs_exist_ok=True)
+        else:
+            to.mkdir(exist_ok=True)
+            shutil.copy(home / name, to / name)
+
+
+RECORDS = ("records.db", "anchors.log", "lake")
+
+
+@pytest.mark.parametrize("later", ["the evidence of the one before ended since", "the clock stood ahead then"])
+@pytest.mark.parametrize("again", [256, 0], ids=["compared", "marked"])
+def test_records_put_back_from_between_two_erasures(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str, again: int
+) -> None:
+    """Whichever tombstone is the newest: everybody erased since is missed, also those whom no mark speaks for."""
+    monkeypatch.setattr(trust, "AGAIN", again)
+    clock = TestClock(TODAY)
+    with open_house(home, clock=clock) as house:
+        clock.forward(5 if "ahead" in later else 0)
+        first = house.erase("key:C00003").subject
+    clock.now = TODAY
+    with open_house(home, clock=clock) as house:  # at 0, this leaves a mark
+        assert house.check() == []
+    copied(home, tmp_path / "backup", *RECORDS)
+    with open_house(home, clock=clock) as house:
+        house.erase("key:C00004")
+        if "evidence" in later:
+            end_evidence_of(house, first, Instant(clock() + DAY), "worker")
+            assert house.check() == []
+    copied(tmp_path / "backup", home, *RECORDS)
+    assert refusal(home).startswith("the records are older than the key store")
+    restore(home, clock=clock)
+    with open_house(home, clock=clock) as house:
+        assert not may(house, "key:C00004", "newsletter", channel="email").permitted
+        assert house.check() == []
+
+
+def test_records_older_than_what_the_keys_were_compared_with(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records and anchors put back together, nobody erased since: the key store's mark saw a longer ledger."""
+    monkeypatch.setattr(trust, "AGAIN", 0)
+    copied(home, tmp_path / "backup", *RECORDS)
+    erase_somebody(home)
+    open_house(home, clock=TestClock(TODAY)).close()
+    copied(home, tmp_path / "since", *RECORDS)
+    copied(tmp_path / "backup", home, *RECORDS)
+    assert "the key store, which saw" in refusal(home)
+    copied(tmp_path / "since", home, *RECORDS)
+    with open_house(home, clock=TestClock(TODAY)) as house:
+        assert house.check() == []
+
+
+def test_keys_put_back_from_between_two_erasures(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older key store is noticed also where the erasure that ended last is one that it knew of."""
+    with open_house(home, clock=TestClock(TODAY)) as house, monkeypatch.context() as patched:
+
+        def cut(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(erasing, "_conclude", cut)  # stands for a kill at the crash point `shredded`
+        with pytest.raises(KeyboardInterrupt):
+            house.erase("key:C00003")
+    copied(home, tmp_path / "backup", "keys")
+    with open_house(home, clock=TestClock(TODAY)) as house:
+        house.erase("key:C00004")
+        house.erase("key:C00003")
+        assert house.check() == []
+    copied(home, tmp_path / "since", "keys")
+    for leftover in (home / "keys").glob("keys.db-*"):
+        leftover.unlink()
+    copied(tmp_path / "backup", home, "keys")
+    assert refusal(home).startswith("the key store is older than the records: it opens people who were erased since")
+    copied(tmp_path / "since", home, "keys")
+    with open_house(home, clock=TestClock(TODAY)) as house:
+        assert house.check() == []
+
+
+def test_an_end_of_evidence_that_nobody_recorded_is_reported(home: Path) -> None:
+    """A key of evidence is gone and the ledger does not say so: the doctor does, until the end is asked for again."""
+    clock = TestClock(TODAY)
+    with open_house(home, clock=clock) as house:
+        subject = house.erase("key:C00003").subject
+        clock.forward(366 * 40)
+        house.keys.shred(subject, "evidence", clock())  # as after a kill within `end_evidence_of`
+        found = {finding.code: finding for finding in doctor.examine(house)}
+        assert found["evidence_unfinished"].detail == "1"
+        erasing.end_evidence(house, sure=True)
+        assert "evidence_unfinished" not in {finding.code for finding in doctor.examine(house)}
+        assert house.check() == []
 
 
 @pytest.mark.parametrize(

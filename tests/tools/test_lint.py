@@ -57,6 +57,7 @@ INVALID = {
     "another's table": ("src/pacte/app/x.py", "text('select * from consent_choice')", "guarded-table"),
     "another's table in a format": ("src/pacte/app/x.py", "text(f'UPDATE vault_sealed SET x={y}')", "guarded-table"),
     "another's table, attached": ("src/pacte/app/x.py", "q('INSERT INTO main.\"lake_subject\"')", "guarded-table"),
+    "a dataset's own table": ("src/pacte/app/x.py", "q('SELECT * FROM lake.\"orders\" AS held')", "guarded-table"),
     "another's table by name": ("src/pacte/app/x.py", "metadata.tables['gate_stop']", "guarded-table"),
     "another's table, imported": ("src/pacte/app/x.py", "from pacte.vault.sealed import vault_sealed", "guarded-table"),
     "another's tables, imported": ("src/pacte/app/x.py", "from pacte.vault.tables import sealed", "guarded-table"),

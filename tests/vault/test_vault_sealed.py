@@ -145,16 +145,27 @@ mixed = st.dictionaries(
 )
 
 
-@given(fields=mixed)
-def test_what_is_sealed_is_canonical(fields: dict[str, Json]) -> None:
-    """The quick way of writing a group gives the bytes of canonical JSON, or the same refusal."""
+texts = st.text(st.sampled_from('aé"\\\n\x00\x1f\x7f :,{}%'), max_size=6)
+alike = st.lists(st.fixed_dictionaries(dict.fromkeys(sorted(FIELDS)[:3], texts)), max_size=6)
+
+
+@given(groups=st.one_of(st.lists(mixed, max_size=4), alike))
+def test_what_is_sealed_is_canonical(groups: list[dict[str, Json]]) -> None:
+    """The quick way of writing groups gives the bytes of canonical JSON, or the same refusal."""
     try:
-        expected = canonical(dict(fields))
+        expected = [canonical(dict(fields)) for fields in groups]
     except BadInput:
         with pytest.raises(BadInput):
-            sealed._content(fields)
+            sealed._contents(groups)
     else:
-        assert sealed._content(fields) == expected
+        assert sealed._contents(groups) == expected
+
+
+def test_one_value_to_escape_costs_its_neighbours_nothing_but_time() -> None:
+    """Far from the start of a large crowd a quote and a backslash are written as canonical JSON writes them."""
+    crowd: list[dict[str, Json]] = [{"a.b": f"name {number}", "a.c": "Saint-Étienne"} for number in range(1_000)]
+    crowd[700] = {"a.b": 'the "best" \\', "a.c": "\t"}
+    assert sealed._contents(crowd) == [canonical(dict(one)) for one in crowd]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

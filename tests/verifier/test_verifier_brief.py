@@ -81,7 +81,9 @@ def test_the_house_s_answers(story: Any) -> None:
     assert known.endswith("by what was known then: PERMITTED.")
     assert "DENIED because the person had withdrawn (Art. 7(3), it stands on #7)" in true
     french = flat(brief(story, "fr", answers=[KNOWN, denied]).answers)
-    assert "REFUSÉ car la personne avait retiré son consentement (Art. 7(3), fondé sur #7)" in french
+    assert "REFUSÉ car la personne avait retiré son consentement (art. 7(3), fondé sur #7)" in french
+    basis = flat(brief(story, "fr", answers=[{**KNOWN, "article": "Art. 6(1)(a)"}, denied]).answers)
+    assert "AUTORISÉ (RGPD, art. 6(1)(a))" in basis
     odd = brief(story, answers=["anything", 7]).answers
     assert odd == ("The file holds 2 answer(s) of the house; it signed them and they are its word.",)
 

@@ -13,11 +13,11 @@ STEPS = "src/pacte/app/migrations/versions/"
 
 _GUARDED = r"\b(vault|ledger|consent|gate|lake)_[a-z][a-z_]*"
 _TABLE = re.compile(_GUARDED, re.IGNORECASE)
-_SQL = re.compile(
+_SCHEMA = r"\b(lake)\"?\."
+_BEFORE = (
     r"\b(?:from|join|into|update|table|trigger|index|on|truncate|pragma)\s+(?:if\s+(?:not\s+)?exists\s+)?[\w.\"]*?"
-    + _GUARDED,
-    re.IGNORECASE,
 )
+_SQL = re.compile(rf"{_BEFORE}(?:{_GUARDED}|{_SCHEMA})", re.IGNORECASE)
 
 
 def check(source: Source) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def _named(node: ast.AST) -> Iterator[tuple[str, int]]:
     match node:
         case ast.Constant(value=str(text)):
             for words in _SQL.finditer(text):
-                yield words[1].lower(), node.lineno
+                yield (words[1] or words[2]).lower(), node.lineno
         case ast.Subscript(value=ast.Attribute(attr="tables"), slice=ast.Constant(value=str(text))):
             if found := _TABLE.fullmatch(text):
                 yield found[1].lower(), node.lineno

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -15,7 +16,8 @@ from pacte.gate import replay as replaying
 from pacte.gate.permit import Permit
 from pacte.gate.replay import Answers, Replay
 from pacte.gate.values import Decision, Question
-from pacte.kernel.errors import NotFound
+from pacte.kernel import given
+from pacte.kernel.errors import BadInput, Denied, NotFound
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.kernel.instant import Instant
 from pacte.ledger import log
@@ -27,6 +29,7 @@ def may(
     house: House, person: str, purpose: str, *, fields: tuple[str, ...] = (), channel: str = "", recipient: str = ""
 ) -> Decision:
     """Whether this person's fields may be used now. Answers, and releases nothing."""
+    fields = _looked_at(person, purpose, channel, recipient, fields)
     with house.reading() as conn:
         subject = subject_of(house, conn, person)
         head = log.head(conn)
@@ -44,16 +47,12 @@ class UseOfOne:
     channel: str
     recipient: str
     by: str
+    key: str = ""
 
     @property
     def persons(self) -> tuple[str, ...]:
         """Whom it is about."""
         return (self.person,)
-
-    @property
-    def key(self) -> str:
-        """None: whoever asks again uses again, and each use is recorded."""
-        return ""
 
     def change(self, moment: Moment) -> Change[Permit | Decision]:
         """Decide; a permitted use is recorded and only then opens anything, a refusal is answered as it is."""
@@ -62,14 +61,25 @@ class UseOfOne:
         if subject is None or not moment.known(subject):
             raise NotFound("nobody with that identifier is known here; an erased person is found by their subject id")
         question = Question(self.purpose, act.present, moment.head.size, self.fields, self.channel, self.recipient)
-        answer = use.intend_one(moment.conn, subject, question, act)
+        person = moment.numbered.get(subject)
+        answer = use.intend_one(moment.conn, subject, question, act, None if person is None else person.no)
         if isinstance(answer, Decision):
             return Change(lambda _: answer)
         return Change(lambda written: answer.recorded(written.first), [answer.entry])
 
     def again(self, moment: Moment, first: First) -> Permit | Decision:
-        """Never asked for, without a key."""
-        raise NotImplementedError
+        """The permit that was given under the same key before; raises `BadInput` where that was for something else."""
+        entry = log.entry(moment.conn, first.entry)
+        if entry is None:
+            raise Denied("erased", "what was recorded under this key was erased since")
+        subject = only(self.person, moment.people(self.person))
+        question = Question(self.purpose, moment.present, first.entry, self.fields, self.channel, self.recipient)
+        permit = None
+        if subject is not None and entry["kind"] == "use":
+            permit = use.permitted_before(moment.conn, subject, question, first.entry, entry)
+        if permit is None:
+            raise BadInput("the key of this call was used for something else; draw a new key for each use")
+        return permit
 
 
 def permit(
@@ -81,9 +91,15 @@ def permit(
     channel: str = "",
     recipient: str = "",
     by: str = "cli",
+    key: str = "",
 ) -> Permit | Decision:
-    """Ask, record the use, and only then hand out the permit for one person; a refusal gives the `Decision`."""
-    return house.commit(UseOfOne(person, purpose, fields, channel, recipient, by))
+    """Ask, record the use, and only then hand out the permit for one person; a refusal gives the `Decision`.
+
+    With a `key` of the caller's, the same call again gives the permit that the first one gave, with the end that it
+    had, for thirty days; a refusal is not remembered, and is decided anew. Without one each use is a use of its own.
+    """
+    fields = _looked_at(person, purpose, channel, recipient, fields)
+    return house.commit(UseOfOne(person, purpose, fields, channel, recipient, by, key))
 
 
 def explain(
@@ -97,6 +113,7 @@ def explain(
     by: str = "cli",
 ) -> Answers:
     """The two answers about one person at an instant (now by default). Looking is recorded as an entry of its own."""
+    _looked_at(person, purpose, channel, recipient, ())
     with house.writing() as conn:
         subject = _known(house, conn, person)
         _look(house, conn, subject, "explain", by)
@@ -126,3 +143,10 @@ def _known(house: House, conn: Connection, person: str) -> SubjectId:
     if subject is None or not log.of_subject(conn, subject):
         raise NotFound("nobody with that identifier is known here; an erased person is found by their subject id")
     return subject
+
+
+def _looked_at(person: str, purpose: str, channel: str, recipient: str, fields: Sequence[str]) -> tuple[str, ...]:
+    """The fields that are asked for, once all that was given is known to be texts."""
+    for name, value in (("person", person), ("purpose", purpose), ("channel", channel), ("recipient", recipient)):
+        given.word(value, name)
+    return given.names(fields, "fields")

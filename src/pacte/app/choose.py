@@ -13,6 +13,7 @@ from pacte.app.house import House
 from pacte.app.people import only, people_of, subject_of
 from pacte.app.policies import published
 from pacte.consent import choices
+from pacte.kernel import given
 from pacte.kernel.errors import BadInput, Denied, NotFound
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant
@@ -30,6 +31,8 @@ TELLING = frozenset({"withdrawn", "objected", "restricted"})
 TELL_WITHIN = 3 * DAY
 """How long a recipient may stay untold before it counts as late, in microseconds: without undue delay, Art. 12(3)."""
 
+_PLACE = ("channel", "recipient")
+"""Details that a call under a used key must have in common with the first."""
 NOBODY = SubjectId("0" * 32)
 """Stands for the person in an entry that is still everybody's."""
 
@@ -70,7 +73,8 @@ class Choice:
         people = _concerned(moment, self.person, self.act)
         entry, told = self._alike(moment)
         entries = [{**entry, "subject": subject} for subject in people]
-        due, late = moment.present, Instant(moment.present + TELL_WITHIN)
+        # By the clock as it is: after a jump ahead the ledger's time may lie years off.
+        due, late = moment.clock, Instant(moment.clock + TELL_WITHIN)
         asked = [
             Job(TELL, due, subject, place, recipient, late)
             for place, subject in enumerate(people)
@@ -95,12 +99,13 @@ class Choice:
     def again(self, moment: Moment, first: First) -> Recorded:
         """What was recorded under the same key before; raises `BadInput` where that was another choice."""
         entries = [log.entry(moment.conn, index) for index in range(first.entry, first.size)]
+        asked = ("choice", self.purpose, self.act, *(self.details.get(word) or "" for word in _PLACE))
+        behind = set(moment.people(self.person))
         for entry in entries:
-            if entry is not None and (entry["kind"], entry.get("purpose"), entry.get("act")) != (
-                "choice",
-                self.purpose,
-                self.act,
-            ):
+            if entry is None:
+                continue
+            said = (entry["kind"], entry.get("purpose"), entry.get("act"), *(entry.get(word, "") for word in _PLACE))
+            if said != asked or (behind and entry.get("subject") not in behind):
                 raise BadInput("the key of this call was used for something else; draw a new key for each choice")
         people = [SubjectId(str(entry["subject"])) for entry in entries if entry is not None]
         if not people:
@@ -118,6 +123,9 @@ def choose(
     yes is not: it raises `Conflict`. Raises `NotFound` for an unknown person and `BadInput` for what the policy does
     not declare.
     """
+    for name, value in (("person", person), ("purpose", purpose), ("act", act), ("by", by), ("key", key)):
+        given.word(value, name)
+    given.details(details)
     return house.commit(Choice(person, purpose, act, by, details, key))
 
 
@@ -137,13 +145,12 @@ def _concerned(moment: Moment, person: str, act: str) -> list[SubjectId]:
     if act not in choices.PROTECTIVE:
         alone = only(person, found)
         found = [] if alone is None else [alone]
-    known = [subject for subject in found if moment.known(subject)]
-    if not known:
-        raise NotFound("nobody with that identifier is known here; load them first")
-    here = [subject for subject in known if not moment.erased(subject)]
-    if not here:
+    here = [subject for subject in found if moment.here(subject)]
+    if here:
+        return here
+    if any(moment.known(subject) for subject in found):
         raise Denied("erased", "this person was erased; a new choice needs a new registration")
-    return here
+    raise NotFound("nobody with that identifier is known here; load them first")
 
 
 def _told(policy: PolicyFile, entry: Mapping[str, Any]) -> Sequence[str]:

@@ -79,7 +79,7 @@ def mark(conn: Connection, batch: Mark, at: Instant) -> None:
         "INSERT INTO commit_batch (committer, batch, at) VALUES (?, ?, ?) "
         "ON CONFLICT (committer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
     )
-    db.run(conn, sql, (batch.committer, batch.batch, at))
+    db.tell(conn, sql, (batch.committer, batch.batch, at))
 
 
 def marked(conn: Connection, batch: Mark) -> bool:

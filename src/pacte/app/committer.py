@@ -49,6 +49,8 @@ LARGEST = 1_000
 """Verbs in one commit; whoever comes later waits for the next one."""
 PAUSE = 0.000_2
 """Seconds in which one of many callers comes again, or is not coming."""
+AWAKE = 2
+"""Callers woken at once; each wakes another. Whoever is awake without a turn to run costs the others theirs."""
 LOOK_FOR = 30.0
 """Seconds for which the outcome of a commit is looked for after the connection was lost."""
 
@@ -107,7 +109,7 @@ class Moment:
     house: House
     conn: Connection
     clock: Instant
-    head: log.Head
+    tip: log.Tip
     found: Mapping[str, list[SubjectId] | BadInput] = field(default_factory=dict)
     kept: dict[Any, Any] = field(default_factory=dict)
     """What one verb has worked out, for others of this commit that need the same."""
@@ -115,12 +117,17 @@ class Moment:
     @classmethod
     def of(cls, house: House, conn: Connection, verbs: Sequence[Verb[Any]]) -> Moment:
         """The present moment, with the people whom these verbs are about."""
-        moment = cls(house, conn, house.clock(), log.head(conn))
+        moment = cls(house, conn, house.clock(), log.tip(conn))
         persons = [person for verb in verbs for person in verb.persons]
         moment.found = people_of_all(house, conn, persons, moment.present)
         return moment
 
     @property
+    def head(self) -> log.Head:
+        """The head of the log."""
+        return self.tip.head
+
+    @cached_property
     def present(self) -> Instant:
         """The instant that decisions and choices are about, never before the ledger's last entry."""
         return Instant(max(self.clock, self.head.time))
@@ -134,11 +141,13 @@ class Moment:
 
     def known(self, subject: SubjectId) -> bool:
         """Whether the ledger holds anything about this person."""
-        return subject in self._erased or bool(log.of_subject(self.conn, subject))
+        person = self.numbered.get(subject)
+        return (person is not None and person.known) or bool(log.of_subject(self.conn, subject))
 
-    def erased(self, subject: SubjectId) -> bool:
-        """Whether this known person was erased, or is being erased."""
-        return self._erased.get(subject, True)  # of whom the ledger alone knows, the evidence has ended
+    def here(self, subject: SubjectId) -> bool:
+        """Whether this person is known, and neither erased nor being erased, and their evidence has not ended."""
+        person = self.numbered.get(subject)
+        return person is not None and person.known and not person.erased
 
     def act(self, by: str) -> Act:
         """Who uses data now; raises `Unsafe` by a clock that cannot be trusted. See `House.act`."""
@@ -150,15 +159,16 @@ class Moment:
         return policies.in_force(self.conn, self.present)
 
     @cached_property
-    def _erased(self) -> Mapping[SubjectId, bool]:
+    def numbered(self) -> Mapping[SubjectId, state.Person]:
+        """Those of the people that the verbs are about who have a number, as they are before anything is written."""
         people = {subject for found in self.found.values() if isinstance(found, list) for subject in found}
-        return state.erased(self.conn, people)
+        return state.look_up(self.conn, people)
 
 
 class _Call:
     """One caller's verb on its way, and the lock that the caller waits at."""
 
-    __slots__ = ("abandoned", "answered", "done", "error", "result", "verb")
+    __slots__ = ("abandoned", "answered", "done", "error", "result", "then", "verb")
 
     def __init__(self, verb: Verb[Any]) -> None:
         self.verb = verb
@@ -166,13 +176,28 @@ class _Call:
         self.error: BaseException | None = None
         self.abandoned = False
         self.answered = False
+        self.then: _Call | None = None
         self.done = threading.Lock()
         self.done.acquire()
 
     def wake(self) -> None:
-        """Let the caller go on with what stands in `result` or `error`."""
+        """Let the caller go on with what stands in `result` or `error`; a second time nothing happens."""
         self.answered = True
-        self.done.release()
+        try:
+            self.done.release()
+        except RuntimeError:  # not locked: the caller was woken, and has not run yet
+            return
+
+    def wait(self) -> None:
+        """Wait to be woken, then wake the one who comes after."""
+        try:
+            self.done.acquire()
+        except BaseException:
+            self.abandoned = True  # an interrupted caller: what has not begun is left out
+            raise
+        finally:
+            if self.then is not None:
+                self.then.wake()
 
 
 @dataclass
@@ -181,7 +206,8 @@ class _Attempt:
 
     house: House
     mark: Mark
-    answers: list[tuple[_Call, Callable[[], Any]]] = field(default_factory=list)
+    answers: list[tuple[_Call, Callable[[Any], Any], Any]] = field(default_factory=list)
+    """Who is answered, with what makes the answer of what was recorded, and that."""
     later: list[_Call] = field(default_factory=list)
     head: log.Head | None = None
 
@@ -207,7 +233,7 @@ class _Attempt:
         self._write(moment, changes, keys)
 
     def _answer(self, call: _Call, result: Any) -> None:
-        self.answers.append((call, lambda: result))
+        self.answers.append((call, _as_it_is, result))
 
     def _write(self, moment: Moment, changes: Sequence[tuple[_Call, Change[Any]]], keys: Mapping[_Call, str]) -> None:
         first, at = moment.head.size, moment.present
@@ -221,14 +247,15 @@ class _Attempt:
             asked += [jobs.row_of(job, begins + (job.entry or 0)) for job in change.jobs]
             if change.entries and call in keys:
                 remembered.append((keys[call], First(begins, recorded.size, at)))
-            self.answers.append((call, _later(change.result, recorded)))
+            self.answers.append((call, change.result, recorded))
         if not entries:
             return
         crash.point("committer-before-append")
-        written = self.house.write_down(moment.conn, entries, moment.clock)
-        jobs.add_new(moment.conn, asked)
-        commits.remember(moment.conn, remembered)
-        commits.mark(moment.conn, self.mark, at)
+        with db.together(moment.conn):
+            written = self.house.write_down(moment.conn, entries, moment.clock, moment.tip, moment.numbered)
+            jobs.add_new(moment.conn, asked)
+            commits.remember(moment.conn, remembered)
+            commits.mark(moment.conn, self.mark, at)
         self.head = written.head
         crash.point("committer-before-commit")
 
@@ -256,11 +283,7 @@ class Committer:
                 self._thread = threading.Thread(target=self._work, args=(house,), name="pacte-committer", daemon=True)
                 self._thread.start()
             self._waiting.put(call)
-        try:
-            call.done.acquire()
-        except BaseException:
-            call.abandoned = True  # an interrupted caller: what has not begun is left out
-            raise
+        call.wait()
         if call.error is not None:
             raise call.error
         result: T = call.result
@@ -280,6 +303,7 @@ class Committer:
         self._starting = threading.Lock()
         self._thread = None
         self._closed = False
+        self._woken: list[_Call] = []
         self._mark = Mark(secrets.token_hex(16), 0)
 
     def _work(self, house: House) -> None:
@@ -287,6 +311,7 @@ class Committer:
         open_, together = True, 0
         while open_ or later:
             self._linger(together - len(later))
+            self._wake_all()
             calls, open_ = self._gather(later, open_)
             later.clear()
             if not calls:
@@ -296,6 +321,13 @@ class Committer:
             except BaseException as error:  # the thread must go on: others wait for it
                 _fail(calls, error)
             together = len(calls) + self._waiting.qsize()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        """Wake whom another caller should have woken, who was interrupted or got no turn to run so far."""
+        for call in self._woken:
+            call.wake()
+        self._woken = []
 
     def _linger(self, together: int) -> None:
         """Whoever is answered together comes again together: wait while they come, so that one commit takes them all.
@@ -326,7 +358,7 @@ class Committer:
         while True:
             attempt = self._attempt(house)
             try:
-                with db.write(house.engine) as conn:
+                with db.write(house.engine, short=True) as conn:
                     attempt.run(conn, calls)
             except policies.Uncompiled as missing:
                 try:
@@ -363,7 +395,7 @@ class Committer:
                         if getattr(fault, "connection_invalidated", False):
                             raise
                         call.error = fault if isinstance(fault, PacteError) else _refused()
-                        single.answers = [(call, lambda: None)]
+                        single.answers = [(call, _as_it_is, None)]
                     attempt.answers += single.answers
                     attempt.head = single.head or attempt.head
         except Uncertain as unknown:
@@ -387,18 +419,23 @@ class Committer:
             except Unsafe as error:
                 unanchored = error
         crash.point("committer-after-commit-before-wake")
-        for call, answer in attempt.answers:
+        woken = [call for call, _, _ in attempt.answers]
+        for call, answer, recorded in attempt.answers:
             if call.error is None:
                 try:
-                    call.result = answer()
+                    call.result = answer(recorded)
                     call.error = unanchored and Unsafe(str(unanchored))
                 except Exception as error:
                     call.error = error
+        for call, then in zip(woken, woken[AWAKE:], strict=False):
+            call.answered, call.then = True, then
+        for call in woken[:AWAKE]:
             call.wake()
+        self._woken = woken[AWAKE:]
 
 
-def _later(result: Callable[[Recorded], Any], recorded: Recorded) -> Callable[[], Any]:
-    return lambda: result(recorded)
+def _as_it_is(result: T) -> T:
+    return result
 
 
 def _apart(moment: Moment, calls: Sequence[_Call]) -> tuple[list[_Call], list[_Call]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pacte.consent import snapshot
 from pacte.kernel import db
-from pacte.lake import compaction, segments
+from pacte.lake import compaction, segments, tables
 from pacte.lake.drafts import Drafts
 
 if TYPE_CHECKING:
@@ -69,9 +69,12 @@ def merge(house: House, progress: Progress = lambda _done, _all: None) -> tuple[
 
 
 def renew(house: House, progress: Progress = lambda _done, _all: None, *, always: bool = False) -> bool:
-    """Write the columnar copy of the facts anew where it is worth it, or `always`; whether it was."""
+    """Write the columnar copy of the facts anew where it is worth it, or `always`; whether it was.
+
+    Where the lake is in PostgreSQL there is none: the server reads the facts themselves.
+    """
     with house.reading() as conn:
-        if not always and not snapshot.worth_writing(conn):
+        if tables.here(conn) or (not always and not snapshot.worth_writing(conn)):
             return False
     _unlink(house)
     for _ in range(TRIES):

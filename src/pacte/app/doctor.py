@@ -10,15 +10,18 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pacte.app import server
-from pacte.app.house import MOVED, RECORDS, House
+from pacte.app import ahead, server
+from pacte.app.house import BEHIND, MAPPING, MOVED, RECORDS, House
+from pacte.app.policies import published
+from pacte.app.trust import differences
 from pacte.consent import snapshot, state
 from pacte.gate import rules as stored
 from pacte.gate import use
-from pacte.kernel import db
-from pacte.kernel.errors import PacteError
+from pacte.intake.mapping import load_mapping
+from pacte.kernel import db, jobs
+from pacte.kernel.errors import Denied, PacteError
 from pacte.kernel.ids import SubjectId
-from pacte.kernel.instant import Instant
+from pacte.kernel.instant import DAY, Instant
 from pacte.lake import segments
 from pacte.ledger import anchors, log, queries
 from pacte.ledger.anchoring import WITHIN
@@ -39,24 +42,43 @@ class Finding:
 def examine(house: House) -> list[Finding]:
     """Look at the installation: keys, permissions, durability, policy, erasures cut short."""
     found = [*_installation(house)]
+    ended = {one.name for one in house.keys.tombstones() if one.which == "evidence"}
     with house.reading() as conn:
         found += _records(conn, house.clock())
+        recorded = {str(subject) for subject, step in queries.erasure_steps(conn) if step == "evidence_ended"}
+        if ended - recorded:
+            found.append(Finding("error", "evidence_unfinished", str(len(ended - recorded))))
         if not _is_anchored(house, log.head(conn).size):
             found.append(Finding("error", "anchors_behind"))
         found += [Finding("error", "lake_damaged", problem) for problem in segments.check(conn, house.lake)]
+    return [*found, *_files(house)]
+
+
+def _files(house: House) -> Iterator[Finding]:
+    """What people write: the draft of the policy, and the mapping as the next load would read it.
+
+    Mistakes of a draft are no damage: the policy in force goes on deciding, and publishing refuses them.
+    """
     try:
         house.policy()
-        found.append(Finding("ok", "policy_readable"))
+        yield Finding("ok", "policy_readable")
     except PacteError as error:
-        found.append(Finding("error", "policy_unreadable", str(error)))
-    return found
+        yield Finding("warning", "policy_unreadable", str(error))
+    try:
+        with house.reading() as conn:
+            load_mapping(house.path / MAPPING, published(conn, house.present(conn)).document)
+        yield Finding("ok", "mapping_readable")
+    except Denied:
+        pass  # no policy is in force, and nothing can be loaded: that is said
+    except PacteError as error:
+        yield Finding("warning", "mapping_unreadable", str(error))
 
 
 def _is_anchored(house: House, size: int) -> bool:
     """Whether the anchor file knows this head; other processes that are at work have a second to write theirs."""
     house.anchoring.flush()
     for patience in (2 * WITHIN, 0):
-        last = anchors.read(house.anchor_file).last
+        last = anchors.last_signed(anchors.read(house.anchor_file).anchors, house.vkey)
         if last is not None and last.size >= size:
             return True
         sleep(patience)
@@ -68,6 +90,7 @@ def check(house: House, lang: str = "en") -> list[str]:
 
     What is wrong with the ledger is said in `lang`; what is wrong elsewhere, in English.
     """
+    tombstones = house.keys.tombstones()  # before the snapshot: what is erased meanwhile is no difference
     with house.reading() as conn:
         anchored = anchors.read(house.anchor_file).anchors
         problems = [problem.say(lang) for problem in check_log(conn, house.vkey, anchored)]
@@ -76,6 +99,7 @@ def check(house: House, lang: str = "en") -> list[str]:
         problems += [f"`{name}` does not follow from the ledger" for name in stored.differences(conn, _all(conn))]
         problems += snapshot.differences(conn, house.lake)
         problems += _stored_policies(conn)
+        problems += differences(conn, house.keys, tombstones)
         recorded = log.of_kind(conn, "use")
         problems += [_altered(index) for index, entry in recorded if not use.is_as_recorded(conn, entry)]
         problems += [_changed(table, rows) for table, rows in checked.altered(conn, house.keys).items() if rows]
@@ -133,8 +157,11 @@ def _installation(house: House) -> Iterator[Finding]:
         yield Finding("warning", "keys_beside_data")
     if house.path.stat().st_dev == house.anchor_file.stat().st_dev:
         yield Finding("warning", "anchors_beside_data")
-    if anchors.read(house.anchor_file).torn:
+    noted = anchors.read(house.anchor_file)
+    if noted.torn:
         yield Finding("warning", "anchors_torn")
+    if unsigned := len(noted.anchors) - len(anchors.signed(noted.anchors, house.vkey)):
+        yield Finding("error", "anchors_unsigned", str(unsigned))
     if house.settings.origin.startswith("pacte.example/"):
         yield Finding("warning", "origin_example")
     left = [name for name in (RECORDS, MOVED) if house.settings.records.database and (house.path / name).exists()]
@@ -148,6 +175,7 @@ def _durability(conn: Connection) -> Iterator[Finding]:
     if db.is_postgres(conn):
         lax = list(server.lax(conn))
         yield Finding("error", "server_forgets", ", ".join(lax)) if lax else Finding("ok", "server_durable")
+        yield from (Finding("warning", code, detail) for code, detail in server.loose(conn))
         return
     synchronous = conn.execute(text("PRAGMA synchronous")).scalar()
     yield Finding("ok", "durability") if synchronous == 2 else Finding("error", "durability_lax")
@@ -164,6 +192,14 @@ def _records(conn: Connection, now: Instant) -> Iterator[Finding]:
     due = sum(until <= now for _, until in queries.evidence_ends(conn))
     if due:
         yield Finding("error", "evidence_due", str(due))
+    if days := ahead.days_ahead(conn, now):
+        yield Finding("error", "clock_ahead", str(days))
+    if log.head(conn).time - now > BEHIND:
+        yield Finding("error", "clock_behind", str((log.head(conn).time - now) // DAY))
+    if stops := stored.stops_in_force(conn, Instant(max(now, log.head(conn).time))):
+        yield Finding("warning", "stops_in_force", ", ".join(f"`{stop.scope}`" for stop in stops))
+    if late := jobs.counts(conn, now)["overdue"]:
+        yield Finding("warning", "jobs_overdue", str(late))
     skewed = queries.skewed(conn)
     if skewed:
         yield Finding("warning", "clock_went_back", str(skewed))

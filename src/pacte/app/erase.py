@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pacte.app.ahead import refuse_ahead
 from pacte.app.choose import published, subject_of
 from pacte.app.house import QUARANTINE, House
 from pacte.consent import state
@@ -72,17 +73,20 @@ def erase(house: House, person: str, by: str = "cli") -> Certificate:
             counts = restrict(house, conn, subject, now, by)
     certificate = carry_out(house, subject, counts, document, now, by) if done is None else done
     if document.evidence.shred_with_data:
-        end_evidence(house, now, by)
+        _end_evidence_once(house, subject, now, by)
     return certificate
 
 
-def end_evidence(house: House, now: Instant | None = None, by: str = "cli") -> list[SubjectId]:
+def end_evidence(house: House, now: Instant | None = None, by: str = "cli", *, sure: bool = False) -> list[SubjectId]:
     """Shred the evidence of every erased person whose declared end has come; returns whose. Idempotent.
 
     Suppressions that have ended go, too. Afterwards a replay answers `evidence expired`; proofs handed out before
-    still verify.
+    still verify. Raises `Unsafe` where the clock stands far ahead of all that was recorded, unless somebody is `sure`
+    that it is right: what is destroyed here does not come back.
     """
     now = house.clock() if now is None else now
+    if not sure:
+        refuse_ahead(house, now)
     with house.reading() as conn:
         due = [subject for subject, until in queries.evidence_ends(conn) if until <= now]
     for subject in due:
@@ -91,6 +95,13 @@ def end_evidence(house: House, now: Instant | None = None, by: str = "cli") -> l
         suppression.purge(conn, now)
         use.end_sets(conn, now)
     return due
+
+
+def _end_evidence_once(house: House, subject: SubjectId, now: Instant, by: str) -> None:
+    with house.reading() as conn:
+        ended = any(entry.get("step") == "evidence_ended" for _, entry in queries.about(conn, subject))
+    if not ended:
+        end_evidence_of(house, subject, now, by)
 
 
 def end_evidence_of(house: House, subject: SubjectId, now: Instant, by: str) -> None:

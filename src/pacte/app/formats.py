@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from pacte.kernel import db
 from pacte.kernel.errors import Unsafe
 
 FORMAT = "2"
@@ -41,6 +42,12 @@ def refuse_other(conn: Connection) -> None:
     if inspect(conn).has_table(MOVED_TABLE):
         raise Unsafe("these records moved to another database, which `settings.toml` named; name it there again")
     if here == FORMAT:
+        lacking = sorted(db.metadata.tables.keys() - set(inspect(conn).get_table_names()))
+        if lacking:
+            raise db.Damaged(
+                f"the records lack a table that every house has (`{lacking[0]}`): they are damaged; put back your "
+                "newest copy of them"
+            )
         return
     refuse_later(here)
     raise Unsafe(

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,21 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DatabaseError
 
-from pacte.app import formats, server
+from pacte.app import formats, founding, server
 from pacte.app import settings as configuration
 from pacte.app.committer import Committer, T, Verb
-from pacte.app.keyholder import key_folder, key_service
-from pacte.app.trust import noted, refuse_untrusted
+from pacte.app.keyholder import KEY_FILE, KEYS, key_folder, key_service
+from pacte.app.trust import identity, noted, refuse_untrusted
 from pacte.consent import state
 from pacte.gate import rules as stored
 from pacte.gate.use import Act
 from pacte.kernel import crash, db
 from pacte.kernel.errors import BadInput, Conflict, NotFound, PacteError, Unsafe
+from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant
 from pacte.kernel.instant import now as system_clock
-from pacte.keys.store import KeyStore, open_keystore
+from pacte.keys.store import DATABASE, KeyStore, open_keystore
+from pacte.lake import segments, tables
 from pacte.ledger import anchors, log
 from pacte.ledger.anchoring import Anchoring
 from pacte.ledger.note import NoteSigner, check_name
@@ -143,11 +143,21 @@ class House:
         """Append entries and derive from them all that follows; returns their ledger indices."""
         return self.write_down(conn, entries, now).indices
 
-    def write_down(self, conn: Connection, entries: Sequence[Mapping[str, Any]], now: Instant) -> log.AppendResult:
-        """`record`, answering all that the ledger says of it."""
-        result = log.append(conn, entries, now, self.signer)
+    def write_down(
+        self,
+        conn: Connection,
+        entries: Sequence[Mapping[str, Any]],
+        now: Instant,
+        onto: log.Tip | None = None,
+        people: Mapping[SubjectId, state.Person] | None = None,
+    ) -> log.AppendResult:
+        """`record`, answering all that the ledger says of it.
+
+        `onto` and `people` are what this transaction has looked up already; see `log.append` and `state.apply`.
+        """
+        result = log.append(conn, entries, now, self.signer, onto)
         recorded = [{**entry, "v": 1, "at": result.at} for entry in entries]
-        derive(conn, list(zip(result.indices, recorded, strict=True)), self.keys)
+        derive(conn, list(zip(result.indices, recorded, strict=True)), self.keys, people)
         return result
 
     def commit(self, verb: Verb[T]) -> T:
@@ -225,9 +235,14 @@ class House:
         self.close()
 
 
-def derive(conn: Connection, entries: Sequence[tuple[int, Mapping[str, Any]]], keys: KeyStore) -> None:
-    """Derive the rooms' states from ledger entries: choices and facts, policies and stops."""
-    state.apply(conn, entries, opener(keys))
+def derive(
+    conn: Connection,
+    entries: Sequence[tuple[int, Mapping[str, Any]]],
+    keys: KeyStore,
+    people: Mapping[SubjectId, state.Person] | None = None,
+) -> None:
+    """Derive the rooms' states from ledger entries: choices and facts, policies and stops. See `state.apply`."""
+    state.apply(conn, entries, opener(keys), people)
     stored.apply(conn, entries)
 
 
@@ -262,13 +277,28 @@ def create(
     _refuse_lost_records(path / ANCHORS)
     if database:
         server.refuse_filled(configuration.address_of(database))
-    identity = secrets.token_hex(8)
-    origin = check_name(origin or f"pacte.example/house/{identity}")
+    with founding.whole_or_nothing() as made:
+        return _create(path, made, lang, origin, clock, passphrase, database, keys_in)
+
+
+def _create(
+    path: Path,
+    made: founding.Made,
+    lang: str,
+    origin: str,
+    clock: Callable[[], Instant],
+    passphrase: str | None,
+    database: str,
+    keys_in: configuration.KeySettings | None,
+) -> House:
+    check_name(origin or "pacte.example/house")
+    made.will_make(*(path / name for name in (configuration.FILE, LAKE, QUARANTINE, ANCHORS, founding.MARK)))
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o700)
     for name in (LAKE, QUARANTINE):
         (path / name).mkdir(mode=0o700, exist_ok=True)
-    configuration.write_defaults(path, origin, lang, database)
+    name = founding.identity(path)
+    configuration.write_defaults(path, origin or f"pacte.example/house/{name}", lang, database)
     if passphrase is not None and keys_in is None:
         keys_in = configuration.KeySettings(service="passphrase", passphrase=configuration.USUAL_REFERENCE)
     if keys_in is not None:
@@ -278,14 +308,29 @@ def create(
         raise BadInput(f"`{configuration.FILE}` stands here already and names another database; mend or remove it")
     address = configuration.record_address(settings)
     # An earlier attempt that never came to its records may have left keys: they are taken over.
+    folder = key_folder(path, settings.keys)
+    made.will_make(folder, *(folder / name for name in (KEY_FILE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")))
     service = key_service(path, settings.keys, passphrase, clock(), create=True)
-    keys = open_keystore(key_folder(path, settings.keys), service, create=True)
-    signer = NoteSigner(keys.house_key("log-signing"), settings.origin)
-    if address:
-        engine = _found_elsewhere(path, address, signer, identity, clock())
-    else:
-        _found(path, signer, identity, clock())
-        engine = _open_records(path, settings)
+    keys = open_keystore(folder, service, create=True)
+    try:
+        keys.promise_to(name, beside=folder == path / KEYS)
+        # Crash point `keys-promised`: nothing was signed with these keys yet; any founding may take them.
+        crash.point("keys-promised")
+        signer = NoteSigner(keys.house_key("log-signing"), settings.origin)
+
+        def take() -> None:
+            made.stays()
+            keys.belong_to(name)
+
+        if address:
+            engine = _found_elsewhere(path, settings, address, signer, name, clock(), take)
+        else:
+            _found(path, signer, name, clock(), take)
+            engine = _open_records(path, settings)
+    except BaseException:
+        keys.close()
+        raise
+    founding.over(path)
     return House(path, settings, engine, keys, signer, clock)
 
 
@@ -296,8 +341,11 @@ def _refuse_lost_records(anchor_file: Path) -> None:
         raise BadInput(f"a house stood here and its `{RECORDS}` is gone; put it back, or choose another directory")
 
 
-def _found(path: Path, signer: NoteSigner, identity: str, now: Instant) -> None:
-    """Write the records beside their place and move them there whole, so that half a house never stands."""
+def _found(path: Path, signer: NoteSigner, identity: str, now: Instant, take: Callable[[], None]) -> None:
+    """Write the records beside their place and move them there whole, so that half a house never stands.
+
+    Just before, `take` takes the keys for good.
+    """
     beside = path / f"{RECORDS}.new"
     for part in path.glob(f"{RECORDS}.new*"):
         part.unlink()
@@ -310,21 +358,33 @@ def _found(path: Path, signer: NoteSigner, identity: str, now: Instant) -> None:
     engine.dispose()
     (path / ANCHORS).unlink(missing_ok=True)  # at most the anchor of a founding that was cut short
     _anchor(path / ANCHORS, begun)
+    take()
     # Crash point `anchored-not-founded`: no house stands yet; founding it again replaces the anchor.
     crash.point("anchored-not-founded")
     beside.rename(path / RECORDS)
 
 
-def _found_elsewhere(path: Path, address: str, signer: NoteSigner, identity: str, now: Instant) -> Engine:
+def _found_elsewhere(
+    path: Path,
+    settings: configuration.Settings,
+    address: str,
+    signer: NoteSigner,
+    identity: str,
+    now: Instant,
+    take: Callable[[], None],
+) -> Engine:
     """Found the house in an empty PostgreSQL database: tables, first entry and all in one transaction."""
     server.refuse_filled(address)
     engine = server.connect(address)
     try:
         with db.write(engine) as conn:
             formats.upgrade(conn)
+            if settings.lake.engine == "postgresql":
+                tables.begin(conn)
             log.create(conn, signer, house=identity, now=now)
             (path / ANCHORS).unlink(missing_ok=True)  # at most the anchor of a founding that was cut short
             _anchor(path / ANCHORS, log.head(conn))
+            take()
             # Crash point `anchored-not-founded`: no house stands yet; founding it again replaces the anchor.
             crash.point("anchored-not-founded")
     except PacteError:
@@ -340,6 +400,18 @@ def stands(path: Path) -> bool:
     )
 
 
+def refuse_missing(path: Path) -> None:
+    """Raise `NotFound` where no house was ever made, and `Unsafe` where its records are gone."""
+    if stands(path):
+        return
+    if (path / configuration.FILE).exists() and anchors.read(path / ANCHORS).last is not None:
+        raise Unsafe(
+            f"the records of this house are gone: `{RECORDS}` is missing; put back your newest copy of it, then run "
+            "`pacte restore`"
+        )
+    raise NotFound("no house stands here; make one with `pacte init`")
+
+
 def open_house(
     path: str | Path, *, clock: Callable[[], Instant] = system_clock, passphrase: str | None = None
 ) -> House:
@@ -350,15 +422,16 @@ def open_house(
     """
     house = unchecked(Path(path), clock=clock, passphrase=passphrase)
     try:
-        anchored = noted(house.anchor_file)
+        known = noted(house.keys, house.vkey, house.anchor_file)
         with house.reading() as conn:
             formats.refuse_other(conn)
-            refuse_untrusted(conn, house.keys, house.vkey, house.anchor_file, anchored)
+            _refuse_other_lake(conn, house.settings)
+            refuse_untrusted(conn, house.keys, house.vkey, house.anchor_file, known)
+            name = identity(conn)
+        with suppress(PacteError):  # keys from before they knew their house; written down as soon as it can be
+            house.keys.belong_to(name)
         with suppress(Conflict):  # the process that began them may be concluding them; the keys are zeros either way
             house.keys.finish_pending()
-    except DatabaseError:
-        _let_go(house)
-        raise Unsafe(f"`{RECORDS}` is damaged or is not a house's; put back your newest copy of it") from None
     except PacteError:
         _let_go(house)
         raise
@@ -367,8 +440,7 @@ def open_house(
 
 def unchecked(path: Path, *, clock: Callable[[], Instant] = system_clock, passphrase: str | None = None) -> House:
     """A house put together and not looked at yet: for the verbs that mend one. Everybody else calls `open_house`."""
-    if not stands(path):
-        raise NotFound("no house stands here; make one with `pacte init`")
+    refuse_missing(path)
     settings = configuration.load_settings(path)
     address = configuration.record_address(settings)
     service = key_service(path, settings.keys, passphrase, clock(), create=False)
@@ -387,8 +459,7 @@ def records_alone(path: Path) -> Iterator[Connection]:
 
     Nothing sealed opens, and nothing is checked here: `pacte verify` does that with the export.
     """
-    if not stands(path):
-        raise NotFound("no house stands here; make one with `pacte init`")
+    refuse_missing(path)
     settings = configuration.load_settings(path)
     address = configuration.record_address(settings)
     engine = server.connect(address) if address else _open_records(path, settings)
@@ -397,6 +468,18 @@ def records_alone(path: Path) -> Iterator[Connection]:
             yield conn
     finally:
         engine.dispose()
+
+
+def _refuse_other_lake(conn: Connection, settings: configuration.Settings) -> None:
+    """A house that looks for its rows where they are not would find that nobody ever did anything."""
+    said, there = settings.lake.engine or "files", "postgresql" if tables.here(conn) else "files"
+    if there == "files" and any(segment.number is not None for segment in segments.segments(conn)):
+        raise Unsafe("the rows of the lake are missing from the record database; put back the whole of the backup")
+    if said != there:
+        raise BadInput(
+            f"{configuration.FILE}: `lake.engine` says `{said}`, and the rows of this house are in `{there}`; "
+            "write that there again"
+        )
 
 
 def _open_records(path: Path, settings: configuration.Settings) -> Engine:

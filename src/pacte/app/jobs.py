@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pacte.app import commits
+from pacte.app import ahead, commits
 from pacte.app.choose import TELL
 from pacte.kernel import db, jobs
 from pacte.kernel.instant import DAY, SECOND, Instant
 from pacte.kernel.jobs import Job
+from pacte.ledger import log
 
 if TYPE_CHECKING:
     from pacte.app.house import House
@@ -30,7 +31,7 @@ class Waiting:
 
 
 Handler = Callable[["House", Job, Instant], Waiting | None]
-"""Does a job; `None` when it is done. Raises where it failed and shall be tried again."""
+"""Does a job at an instant of the clock; `None` when it is done. Raises where it failed and shall be tried again."""
 
 
 def _tell_recipient(_house: House, _job: Job, _now: Instant) -> Waiting:
@@ -41,10 +42,15 @@ def _tell_recipient(_house: House, _job: Job, _now: Instant) -> Waiting:
 def _end_evidence(house: House, _job: Job, now: Instant) -> None:
     from pacte.app.erase import end_evidence
 
-    end_evidence(house, now, by="worker")  # also the sealed sets and suppressions whose end has come
+    # Also the sealed sets and suppressions whose end has come. `before_round` has looked at the clock.
+    end_evidence(house, now, by="worker", sure=True)
 
 
 def _prune(house: House, _job: Job, now: Instant) -> None:
+    from pacte.app.house import QUARANTINE
+    from pacte.intake import quarantine
+
+    quarantine.expire(house.path / QUARANTINE, house.keys, now)
     with db.write(house.engine) as conn:
         commits.prune(conn, now)
         jobs.prune(conn, Instant(now - KEPT))
@@ -68,11 +74,29 @@ ROUND: Mapping[str, int] = {"end_evidence": 3_600 * SECOND, "prune": DAY, "compa
 """Housekeeping: kinds that come round again, and after how many microseconds."""
 
 
-def remind(house: House, now: Instant) -> None:
-    """See to it that every kind of housekeeping is asked for."""
+CLOCK_AHEAD = "clock_ahead"
+"""The code of housekeeping that waits because the clock stands too far ahead; see `app.ahead`."""
+
+
+def before_round(house: House, job: Job, now: Instant, trusted: Instant | None) -> Waiting | None:
+    """Housekeeping destroys for good: it waits while the clock stands ahead, unless somebody trusts it (`trusted`)."""
+    if job.kind not in ROUND or (trusted is not None and now - trusted <= ahead.AHEAD):
+        return None
     with house.reading() as conn:
+        return Waiting(CLOCK_AHEAD) if ahead.days_ahead(conn, now) else None
+
+
+def remind(house: House, now: Instant, *, trust: bool = False) -> None:
+    """See to it that every kind of housekeeping is asked for, and that nothing lies years ahead after a wrong clock.
+
+    With `trust`, what waits because the clock stands ahead is looked at again at once.
+    """
+    with db.write(house.engine) as conn:
         there = jobs.there(conn, ROUND)
-    missing = [Job(kind, now) for kind in ROUND if kind not in there]
-    if missing:
-        with db.write(house.engine) as conn:
-            jobs.add(conn, missing)
+        due = Instant(min(now, log.head(conn).time))
+        jobs.add(conn, [Job(kind, due) for kind in ROUND if kind not in there])
+        jobs.pull_back(conn, now)
+        for kind, pause in ROUND.items():
+            jobs.forget_deadline(conn, [kind], Instant(now + pause + ahead.LATE + ahead.AHEAD))
+        if trust:
+            jobs.hasten(conn, CLOCK_AHEAD, now)

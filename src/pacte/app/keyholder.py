@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pacte.app.settings import FILE, KeySettings, secret
-from pacte.kernel.errors import BadInput
+from pacte.kernel.core import forbid_dumps
+from pacte.kernel.errors import BadInput, Unsafe
 from pacte.kernel.instant import Instant, now
 from pacte.keys.files import private_folder
-from pacte.keys.keyfile import FileKeyService, KeyFile, PassphraseKeyService
+from pacte.keys.keyfile import FileKeyService, KeyFile, PassphraseKeyService, WrongPassphrase
 from pacte.keys.remote import SocketKeyService
 from pacte.keys.service import KeyService
 
@@ -37,7 +38,11 @@ def key_service(
         return key_file(folder, None, made, create=create)
     if settings.service == "passphrase":
         words = passphrase if passphrase is not None else secret(settings.passphrase)
-        return key_file(folder, words, made, create=create)
+        try:
+            return key_file(folder, words, made, create=create)
+        except WrongPassphrase as error:
+            origin = "" if passphrase is not None else f"; it was read from `{settings.passphrase}`, as {FILE} says"
+            raise Unsafe(f"{error}{origin}") from None
     if settings.service == "socket" and settings.socket:
         return SocketKeyService(house / settings.socket, settings.owner)
     if settings.service == "socket":
@@ -46,7 +51,8 @@ def key_service(
 
 
 def key_file(folder: Path, passphrase: str | None, made: Instant, *, create: bool) -> KeyFile:
-    """The key file of a key service; with `create`, made where none lies yet."""
+    """The key file of a key service; with `create`, made where none lies yet. From here on no core file is left."""
+    forbid_dumps()
     if create:
         private_folder(folder)
     target = folder / KEY_FILE

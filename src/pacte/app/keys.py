@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pacte.app import settings as configuration
 from pacte.app.house import House
 from pacte.gate.rules import role
 from pacte.kernel import crash
+from pacte.kernel.errors import BadInput
+from pacte.kernel.files import replace_whole
 from pacte.keys.shredding import Tombstone
 
 
@@ -47,9 +50,29 @@ def end(house: House, version: int, by: str = "cli") -> Ended:
     return Ended(version, final, _record(house, "ended", version, by))
 
 
-def change_passphrase(house: House, passphrase: str | None) -> None:
-    """Lock the key file with another passphrase, or with none; no key is wrapped again. Restart what uses the house."""
+def change_passphrase(house: House, passphrase: str | None, reference: str = "") -> str:
+    """Lock the key file with another passphrase, or with none; no key is wrapped again. Restart what uses the house.
+
+    Where the file had none, `reference` (`env:NAME`, `file:PATH`) says where the new one is read from, and is written
+    into `settings.toml` with `service`; a house that reads its passphrase somewhere goes on reading it there. Answers
+    where it is read from now, `""` for no passphrase.
+    """
+    was = house.settings.keys
+    if was.service == "socket":
+        house.keys.lock_with(passphrase)  # refused, with what to do
+    if passphrase is not None and was.service == "passphrase":
+        house.keys.lock_with(passphrase)
+        return was.passphrase
+    if passphrase is None and was.service == "file":
+        return ""
+    if passphrase is not None and not reference:
+        raise BadInput("say where the passphrase is read from in future: `env:NAME` or `file:PATH`")
+    words = configuration.with_lock(house.path, "file" if passphrase is None else "passphrase", reference)
     house.keys.lock_with(passphrase)
+    # Crash point `locked-not-said`: the house does not open, and says which lines `settings.toml` lacks.
+    crash.point("locked-not-said")
+    replace_whole(house.path / configuration.FILE, words)
+    return reference
 
 
 def _record(house: House, step: str, version: int, by: str) -> int:

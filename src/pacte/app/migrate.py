@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.exc import DatabaseError
-
 from pacte.app import formats
-from pacte.app.house import RECORDS, open_house, unchecked
+from pacte.app.house import open_house, unchecked
 from pacte.kernel import crash, db
 from pacte.kernel.errors import Unsafe
 from pacte.kernel.instant import Instant
@@ -43,8 +41,6 @@ def migrate(path: Path, *, clock: Callable[[], Instant] = system_clock, passphra
                 if log.head(conn) != head:
                     raise Unsafe("the migration would have changed the ledger; nothing was changed")
                 crash.point("migrated-before-commit")
-    except DatabaseError:
-        raise Unsafe(f"`{RECORDS}` is damaged or is not a house's; put back your newest copy of it") from None
     finally:
         house.engine.dispose()
         house.keys.close()

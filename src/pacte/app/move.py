@@ -1,10 +1,11 @@
-"""Carry the records of a house from SQLite to PostgreSQL, prove that nothing changed, and only then serve from there.
+"""Carry a house from SQLite and files to PostgreSQL, prove that nothing changed, and only then serve from there.
 
 The old records are locked for the whole move: everybody may read, nobody may write. The rows are copied in one
 transaction of the new database, read back from it, and compared, table by table, with what was read from the old; the
-ledger's head, root and signed checkpoint are the same bytes. The last step is the name of the database in
-`settings.toml`, put in place whole: before it the old house serves, after it the new one. Processes that have the old
-records open look at that file in every transaction, and refuse.
+ledger's head, root and signed checkpoint are the same bytes. So go the rows of the lake, segment by segment, each read
+back and compared with its file (unless the settings say `engine = "files"` of the lake). The last step is the name of
+the database in `settings.toml`, put in place whole: before it the old house serves, after it the new one. Processes
+that have the old records open look at that file in every transaction, and refuse.
 
 Crash points: `move-before-commit` (nothing happened), `move-before-switch` (the new database is filled and not used;
 moving again empties and fills it anew), `move-before-mark` (the new one serves; moving again puts the old file aside).
@@ -16,21 +17,24 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, String, Table, inspect, text
+from sqlalchemy.engine import make_url
 
 from pacte.app import formats, server
 from pacte.app import settings as configuration
-from pacte.app.house import MOVED, RECORDS, open_house
+from pacte.app.house import LAKE, MOVED, RECORDS, open_house, stands
+from pacte.consent import snapshot
 from pacte.kernel import crash, db
 from pacte.kernel.canonical import Json
 from pacte.kernel.errors import BadInput, Conflict, NotFound, Unsafe
 from pacte.kernel.instant import Instant
 from pacte.kernel.instant import now as system_clock
+from pacte.lake import carry, segments, tables
 from pacte.ledger import log
 
 BATCH = 5_000
@@ -41,12 +45,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was carried: rows per table with the SHA-256 over them, and the ledger's head, which is the same in both."""
+    """What was carried: rows per table with the SHA-256 over them, and the ledger's head, which is the same in both.
+
+    `datasets` is the same of the lake's datasets where they were carried.
+    """
 
     tables: dict[str, tuple[int, str]]
     size: int
     root: str
     checkpoint: str
+    datasets: dict[str, tuple[int, str]]
 
     @property
     def rows(self) -> int:
@@ -55,10 +63,12 @@ class Moved:
 
     def to_json(self) -> dict[str, Json]:
         """The move for programs."""
-        tables: dict[str, Json] = {
-            name: {"rows": rows, "sha256": digest} for name, (rows, digest) in self.tables.items()
-        }
-        return {"size": self.size, "root": self.root, "checkpoint": self.checkpoint, "tables": tables}
+        head: dict[str, Json] = {"size": self.size, "root": self.root, "checkpoint": self.checkpoint}
+        return {**head, "tables": _told(self.tables), "datasets": _told(self.datasets)}
+
+
+def _told(sums: Mapping[str, tuple[int, str]]) -> Json:
+    return {name: {"rows": rows, "sha256": digest} for name, (rows, digest) in sums.items()}
 
 
 def move(
@@ -71,15 +81,18 @@ def move(
 ) -> Moved | None:
     """Move the house in `path` to the database that `to` leads to (`env:NAME`, `file:PATH`, or without a password).
 
-    Answers `None` when it was there already. Raises `BadInput` for a database that holds something else, `Conflict`
-    when somebody writes for too long, and `Unsafe` when what was read back is not what was written.
+    Answers `None` when it was there already. Raises `BadInput` for a database that holds something else, or where the
+    house is in another one, `Conflict` when somebody writes for too long, and `Unsafe` when what was read back is not
+    what was written.
     """
-    if configuration.load_settings(path).records.database:
-        open_house(path, clock=clock, passphrase=passphrase).close()
+    if not stands(path):
+        raise NotFound("no house stands here; make one with `pacte init`")
+    settings = configuration.load_settings(path)
+    if settings.records.database:
+        _refuse_another(configuration.record_address(settings), configuration.address_of(to))
+        _serve(path, clock, passphrase)
         _finish(path)
         return None
-    if not (path / RECORDS).exists():
-        raise NotFound("no house stands here; make one with `pacte init`")
     address = configuration.address_of(to)
     if not address:
         raise BadInput("say where the records go: `--to env:NAME`, `file:PATH` or `postgresql://name@host/database`")
@@ -91,7 +104,7 @@ def move(
         with db.write(source) as old:
             formats.refuse_other(old)
             with db.write(target) as new:
-                moved = _carry(old, new, progress or (lambda _done, _all: None))
+                moved = _carry(old, new, path, progress or (lambda _done, _all: None))
                 crash.point("move-before-commit")
             crash.point("move-before-switch")
             _switch(path, to)
@@ -101,25 +114,52 @@ def move(
     finally:
         source.dispose()
         target.dispose()
-    open_house(path, clock=clock, passphrase=passphrase).close()
+    _serve(path, clock, passphrase)
     return moved
 
 
-def _carry(old: Connection, new: Connection, progress: Progress) -> Moved:
+def _refuse_another(here: str, to: str) -> None:
+    """Raise `BadInput` where the two addresses lead to two databases, whoever logs in and however."""
+    if not to or _place(here) != _place(to):
+        raise BadInput(
+            "the records are in another database of PostgreSQL already; from one to the other they go with `pg_dump` "
+            "and `pg_restore`"
+        )
+
+
+def _place(address: str) -> tuple[object, ...]:
+    found = make_url(address)
+    return (found.query.get("host", found.host), found.query.get("port", found.port), found.database)
+
+
+def _carry(old: Connection, new: Connection, path: Path, progress: Progress) -> Moved:
     head = log.head(old)
     _empty(old, new, head)
     formats.upgrade(new)
-    tables = tables_of(new)
-    total = 2 * sum(old.execute(text(f'SELECT count(*) FROM "{table.name}"')).scalar_one() for table in tables)
+    made = tables_of(new)
+    total = 2 * sum(old.execute(text(f'SELECT count(*) FROM "{table.name}"')).scalar_one() for table in made)
     counter = _Counter(progress, total)
-    copied = {table.name: _copy(old, new, table, counter) for table in tables}
-    advance(new, tables)
-    for table in tables:
+    copied = {table.name: _copy(old, new, table, counter) for table in made}
+    advance(new, made)
+    for table in made:
         if _digest(_read_postgres(new, table), counter) != copied[table.name]:
             raise Unsafe(f"`{table.name}` did not arrive as it was sent; the old records go on serving")
     if log.head(new) != head:
         raise Unsafe("the ledger's head did not arrive as it was sent; the old records go on serving")
-    return Moved(copied, head.size, head.root.hex(), head.checkpoint)
+    return Moved(copied, head.size, head.root.hex(), head.checkpoint, _carry_lake(new, path))
+
+
+def _carry_lake(new: Connection, path: Path) -> dict[str, tuple[int, str]]:
+    if configuration.load_settings(path).lake.engine == "files":
+        return {}
+    snapshot.drop(new)
+    return carry.datasets(new, path / LAKE)
+
+
+def _serve(path: Path, clock: Callable[[], Instant], passphrase: str | None) -> None:
+    """Open the house as it is now, and unlink the files of the lake whose rows are in the database."""
+    with open_house(path, clock=clock, passphrase=passphrase) as house, db.write(house.engine) as conn:
+        segments.garbage(conn, house.lake)
 
 
 def tables_of(new: Connection) -> list[Table]:
@@ -132,7 +172,7 @@ def tables_of(new: Connection) -> list[Table]:
 def _empty(old: Connection, new: Connection, head: log.Head) -> None:
     """Clear away what an earlier move that was cut short left; anything else stops the move."""
     names = inspect(new).get_table_names()
-    if not names:
+    if not names and not tables.here(new):
         return
     if "ledger_head" not in names or formats.VERSION_TABLE not in names:
         raise BadInput("the database is not empty; give this house a database of its own (`createdb`)")
@@ -144,6 +184,7 @@ def _empty(old: Connection, new: Connection, head: log.Head) -> None:
     # It holds nothing that is not here as well: whoever serves from it has recorded nothing since.
     for name in names:
         db.run(new, f'DROP TABLE "{name}" CASCADE')
+    tables.drop(new)
 
 
 class _Counter:
@@ -234,13 +275,17 @@ def advance(new: Connection, tables: Iterable[Table]) -> None:
 
 
 def _settings(path: Path, to: str) -> str:
-    """`settings.toml` with the new database; raises `BadInput` where it has a part `[records]` of its own already."""
+    """`settings.toml` with the new database; raises `BadInput` where it has such parts already, empty ones."""
     whole = (path / configuration.FILE).read_text(encoding="utf-8")
     whole += configuration.RECORDS_ELSEWHERE.format(database=json.dumps(to))
+    if not configuration.load_settings(path).lake.engine:
+        whole += configuration.LAKE_ELSEWHERE
     try:
         tomllib.loads(whole)
     except tomllib.TOMLDecodeError:
-        raise BadInput(f"`{configuration.FILE}` has a part `[records]` already; remove it") from None
+        raise BadInput(
+            f"`{configuration.FILE}` has a part `[records]` or `[lake]` already that says nothing; remove it"
+        ) from None
     return whole
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from pacte.gate import rules as stored
+from pacte.kernel import given
 from pacte.kernel.errors import BadInput, Conflict
 from pacte.kernel.ids import SubjectId, is_id, parse_subject_id
 from pacte.kernel.instant import Instant
@@ -57,6 +58,11 @@ def people_of_all(
     sought: dict[str, list[tuple[str, str]]] = {}
     keys: dict[str, str] | None = None
     for person in dict.fromkeys(persons):
+        try:
+            given.word(person, "person")
+        except BadInput as fault:
+            found[person] = fault
+            continue
         if is_id(person):
             found[person] = [parse_subject_id(person)]
             continue

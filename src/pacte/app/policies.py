@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from pacte.gate import rules as stored
 from pacte.kernel.errors import Denied
 from pacte.kernel.instant import Instant
+from pacte.kernel.quiet import free_in_copies
 from pacte.policy.compile import Compiled, compile_policy
 from pacte.policy.document import load_policy_text
 
@@ -18,7 +19,7 @@ KEPT = 16
 
 _compiled: OrderedDict[str, tuple[str, Compiled]] = OrderedDict()
 """By digest: the text that has this digest, and what it compiles to."""
-_lock = Lock()
+_lock = free_in_copies(Lock())
 
 
 class Uncompiled(Exception):

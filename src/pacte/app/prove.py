@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +62,27 @@ def prove(house: House, person: str, use_id: str, by: str = "cli") -> Proof:
     return Proof(data, subject, entry, index, again, size, now)
 
 
-def use_on(house: House, person: str, purpose: str, start: Instant, end: Instant) -> str:
-    """The identifier of the last recorded use of a purpose between two instants that had this person in its set."""
+def uses_on(house: House, person: str, purpose: str, start: Instant, end: Instant) -> list[tuple[int, UseId, Instant]]:
+    """The recorded uses of a purpose between two instants that had this person in their set, the last one first.
+
+    Each with its place in the ledger, its identifier and its moment. Raises `NotFound` where there is none.
+    """
     with house.reading() as conn:
         uses = queries.uses_of_purpose(conn, purpose)
         if not uses and purpose not in (declared := published(conn, house.present(conn)).document.purposes):
             raise NotFound("the policy declares these purposes: " + ", ".join(f"`{name}`" for name in declared))
         subject = _known(house, conn, person)
-        for _index, entry in reversed(uses):
-            if start <= entry["as_of"] < end and using.was_in(conn, entry, subject):
-                return str(entry["use"])
-    raise NotFound(
-        "no recorded use of that purpose on that day had this person in its set; to prove that a use did not have "
-        "them, name it with `--use ID`"
-    )
+        found = [
+            (index, UseId(entry["use"]), Instant(entry["as_of"]))
+            for index, entry in reversed(uses)
+            if start <= entry["as_of"] < end and using.was_in(conn, entry, subject)
+        ]
+    if not found:
+        raise NotFound(
+            "no recorded use of that purpose on that day had this person in its set; to prove that a use did not have "
+            "them, name it with `--use ID`"
+        )
+    return found
 
 
 def _known(house: House, conn: Connection, person: str) -> SubjectId:
@@ -119,8 +127,9 @@ def _membership(conn: Connection, entry: dict[str, Any], subject: SubjectId) -> 
 def _anchored(house: House, size: int) -> list[int]:
     """Sizes of the checkpoints kept outside the database, the latest ones: the proof shows that it continues them."""
     house.anchoring.flush()  # INVARIANT: no anchor of this size or below comes into the file after it was looked at
-    sizes = sorted({anchor.size for anchor in anchors.read_latest(house.anchor_file).anchors if anchor.size <= size})
-    return sizes[-CONTINUED:]
+    noted = sorted(anchors.read_latest(house.anchor_file).anchors, key=lambda anchor: anchor.size, reverse=True)
+    signed = (anchor.size for anchor in noted if anchor.size <= size and anchors.is_signed(anchor, house.vkey))
+    return sorted(size for size, _ in islice(groupby(signed), CONTINUED))
 
 
 def _relevant(entry: dict[str, Any], purpose: str) -> bool:

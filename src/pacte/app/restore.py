@@ -6,8 +6,9 @@ checkpoint; everybody erased since is erased again; and everything is stopped, b
 restriction may be among what is lost, and only people can find out: the data protection officer lifts each stop.
 
 Until the new name stands in `settings.toml`, put in place whole and last, the house refuses to serve. Crash points:
-`restore-before-commit` (nothing happened), `restore-begun` (the new log stands, nobody erased since is used any more),
-`restore-anchors-aside`, `restore-erased`, `restore-before-switch`: restoring again goes on from there.
+`restore-shredding` (not all keys are destroyed again that older ones brought back), `restore-before-commit` (nothing
+happened), `restore-begun` (the new log stands, nobody erased since is used any more), `restore-anchors-aside`,
+`restore-erased`, `restore-before-switch`: restoring again goes on from there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +71,14 @@ class Restored:
     gone: int
     unknown: int
     stopped: tuple[str, ...]
+    shredded: int = 0
+    """Keys of erased people that an older key store had brought back, destroyed again."""
 
     def to_json(self) -> dict[str, Json]:
         """The restore for programs."""
         numbers = {"kept": self.kept, "lost": self.lost, "erased": self.erased, "gone": self.gone}
         found: dict[str, Json] = {"origin": self.origin, "vkey": self.vkey, **numbers, "unknown": self.unknown}
-        return found | {"stopped": list(self.stopped)}
+        return found | {"stopped": list(self.stopped), "shredded": self.shredded}
 
 
 def restore(
@@ -82,6 +86,8 @@ def restore(
 ) -> Restored:
     """Restore the house in `path`, whose records are older than its anchors or its keys, or finish a restore cut short.
 
+    Where the keys are older instead, they forget again whom the ledger says was erased, and that is all: no log begins
+    and nothing is stopped.
     Raises `BadInput` when there is nothing to restore, and `Unsafe` for records that are no earlier state of this
     house's, or that lack files of the lake: then nothing was changed.
     """
@@ -89,6 +95,9 @@ def restore(
     renewed = None
     try:
         house.keys.finish_pending()
+        shredded = _shred_again(house)
+        if shredded and (whole := _as_it_is(house, shredded)) is not None:
+            return whole
         renewed = _renewed(house, by)
         crash.point("restore-begun")
         _put_anchors_aside(renewed)
@@ -96,7 +105,7 @@ def restore(
         _erase_again(renewed, by)
         crash.point("restore-erased")
         with renewed.reading() as conn:
-            report = _report(renewed, conn)
+            report = replace(_report(renewed, conn), shredded=shredded)
         db.truncate_wal(renewed.engine)
         renewed.anchoring.flush()
         crash.point("restore-before-switch")
@@ -107,13 +116,44 @@ def restore(
     return report
 
 
+def _shred_again(house: House) -> int:
+    """Destroy what an older key store has brought back of people who were erased; how many keys."""
+    with house.reading() as conn:
+        formats.refuse_other(conn)
+        with suppress(trust.OlderRecords):  # of a log that another restore has begun or ended
+            trust.refuse_of_another(conn, house.keys, house.vkey)
+        try:
+            trust.refuse_older_keys(conn, house.keys)
+            return 0
+        except trust.OlderKeys:
+            again = trust.standing(conn, house.keys)
+    for kind in ("data", "evidence"):
+        # Crash point `restore-shredding`: what is not destroyed yet is found again.
+        crash.point("restore-shredding")
+        names = sorted(SubjectId(name) for name, which in again if which == kind)
+        house.keys.shred_many(names, kind, house.clock())
+    return len(again)
+
+
+def _as_it_is(house: House, shredded: int) -> Restored | None:
+    """What there is to say where nothing but the keys was older; `None` where the records are, too."""
+    known = trust.noted(house.keys, house.vkey, house.anchor_file)
+    with house.reading() as conn:
+        try:
+            trust.refuse_untrusted(conn, house.keys, house.vkey, house.anchor_file, known)
+        except trust.OlderRecords:
+            return None
+        return Restored(house.signer.name, house.vkey, log.head(conn).size, 0, 0, 0, 0, (), shredded)
+
+
 def _renewed(house: House, by: str) -> House:
     """The house under the name of its new log, which this begins unless a restore cut short has done so."""
-    noted = anchors.read(house.anchor_file).anchors
+    noted = anchors.signed(anchors.read(house.anchor_file).anchors, house.vkey)
     with db.write(house.engine) as conn:
         formats.refuse_other(conn)
         try:
-            trust.refuse_untrusted(conn, house.keys, house.vkey, house.anchor_file, trust.noted(house.anchor_file))
+            known = trust.noted(house.keys, house.vkey, house.anchor_file)
+            trust.refuse_untrusted(conn, house.keys, house.vkey, house.anchor_file, known)
         except trust.OlderRecords:
             pass
         else:
@@ -146,7 +186,7 @@ def _refuse_unusable(conn: Connection, house: House, noted: Iterable[anchors.Anc
     if problems := check_log(conn, head.vkey, earlier):
         raise Unsafe(f"the records are no earlier state of this house's ({problems[0]}); put back another backup")
     if problem := next(iter(segments.check(conn, house.lake)), ""):
-        raise Unsafe(f"the lake is not the one of the backup ({problem}); put back its files of the same day as well")
+        raise Unsafe(f"the lake is not the one of the backup ({problem}); put back that of the same day as well")
 
 
 def _origin(anchor: anchors.Anchor) -> str:
@@ -156,7 +196,8 @@ def _origin(anchor: anchors.Anchor) -> str:
 def _next_name(conn: Connection, house: House, noted: Iterable[anchors.Anchor]) -> str:
     """A name that no log of this house has had: neither by its records and settings nor by any anchor."""
     aside = (one for path in house.path.glob("anchors-*.log") for one in anchors.read(path).anchors)
-    names = {log.head(conn).vkey.partition("+")[0], house.signer.name, *map(_origin, noted), *map(_origin, aside)}
+    past = map(_origin, anchors.signed(aside, house.vkey))
+    names = {log.head(conn).vkey.partition("+")[0], house.signer.name, *map(_origin, noted), *past}
     return renewal.name(conn, max(renewal.place(conn, name) or 1 for name in names) + 1)
 
 
@@ -215,11 +256,12 @@ def _note_gone(conn: Connection, house: House, subject: SubjectId, now: Instant,
 
 def _put_anchors_aside(house: House) -> None:
     """Keep the old log's anchors in `anchors-<n>.log`, n being which log of the house it was; begin the new file."""
-    noted = anchors.read(house.anchor_file).last
+    lines = anchors.read(house.anchor_file).anchors
+    noted = anchors.last_signed(lines, house.vkey)
     with house.reading() as conn:
         head = log.head(conn)
         number = 0 if noted is None else renewal.place(conn, _origin(noted)) or 0
-    if noted is not None and _origin(noted) != house.signer.name:
+    if lines and (noted is None or _origin(noted) != house.signer.name):
         targets = (house.path / f"anchors-{number}{suffix}.log" for suffix in ("", *(f"-{n}" for n in range(2, 100))))
         house.anchor_file.rename(next(path for path in targets if not path.exists()))
         sync_directory(house.path)

@@ -7,12 +7,13 @@ Source: c2sp.org/tlog-tiles.
 
 from __future__ import annotations
 
+import errno
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 from pacte.app.house import House
 from pacte.app.outside import published
-from pacte.kernel.errors import PacteError
+from pacte.kernel.errors import BadInput, PacteError
 from pacte.ledger import tiles
 
 LOOPBACK = "127.0.0.1"
@@ -27,9 +28,24 @@ def server(house: House, address: str = LOOPBACK, port: int = 0) -> ThreadingHTT
     class Handler(_Handler):
         watched = house
 
-    made = ThreadingHTTPServer((address, port), Handler)
-    made.daemon_threads = True
-    return made
+    try:
+        return _Server((address, port), Handler)
+    except UnicodeError:
+        raise BadInput("that is no address of this machine; choose another with `--address`") from None
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        raise BadInput(
+            f"port {port} is in use by another program; choose another with `--port`, or 0 for a free one"
+            if taken
+            else f"cannot listen at port {port} of that address: {(error.strerror or 'unknown').lower()}"
+        ) from None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: that a client went away is no error, and its address nobody's business."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -40,6 +56,10 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _PATIENCE
 
     def do_GET(self) -> None:
+        if self.headers.get_all("Content-Length") or self.headers.get_all("Transfer-Encoding"):
+            # What nobody reads here would be taken for the next request of this connection, perhaps somebody else's.
+            self._send(400, "text/plain; charset=utf-8", b"a request without a body, please\n", "no-store")
+            return
         try:
             self._answer()
         except PacteError:
@@ -65,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", cached)):
             self.send_header(name, value)
         self.send_header("X-Content-Type-Options", "nosniff")
+        if status == 400:
+            self.send_header("Connection", "close")  # which also makes the library close it
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -9,11 +9,17 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
+from pacte.kernel import db
 from pacte.kernel.errors import BadInput, Unsafe
+from pacte.kernel.i18n import LANGUAGES
+from pacte.policy.mistakes import meant
 
 FILE = "settings.toml"
 USUAL_REFERENCE = "env:PACTE_PASSPHRASE"
@@ -36,6 +42,11 @@ service = "file"         # file: keys/kek.json beside the data (development); or
 RECORDS_ELSEWHERE = """
 [records]
 database = {database}   # PostgreSQL: env:NAME, file:PATH, or an address without a password
+"""
+
+LAKE_ELSEWHERE = """
+[lake]
+engine = "postgresql"    # what people did lies in the database of the records; never changed by hand
 """
 
 _PASSWORD = re.compile(r"[a-z0-9+]+://[^/@]*:[^/@]+@")
@@ -67,6 +78,18 @@ class RecordSettings(BaseModel):
     database: str = ""
 
 
+class LakeSettings(BaseModel):
+    """Where the rows of the datasets are: `postgresql`, in the database of the records, or `files` in the house.
+
+    It is decided when a house is founded or moved: `""` then takes `postgresql` where the records are there, and means
+    `files` ever after.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    engine: Literal["", "files", "postgresql"] = ""
+
+
 class TimestampSettings(BaseModel):
     """Whose time-stamps the checkpoints get: the authority's address, and the PEM file of its root; or neither.
 
@@ -93,11 +116,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    language: str = "en"
+    language: Literal["en", "fr"] = "en"
     region: str = "FR"
     origin: str
     keys: KeySettings = KeySettings()
     records: RecordSettings = RecordSettings()
+    lake: LakeSettings = LakeSettings()
     timestamps: TimestampSettings = TimestampSettings()
     witnesses: tuple[WitnessSettings, ...] = ()
 
@@ -111,7 +135,7 @@ def write_defaults(house: Path, origin: str, lang: str, database: str = "") -> N
     if not target.exists():
         words = DEFAULTS.format(origin=json.dumps(origin), lang=lang)
         if database:
-            words += RECORDS_ELSEWHERE.format(database=json.dumps(database))
+            words += RECORDS_ELSEWHERE.format(database=json.dumps(database)) + LAKE_ELSEWHERE
         target.write_text(words, encoding="utf-8")
 
 
@@ -128,7 +152,7 @@ def address_of(reference: str) -> str:
     found = reference
     if found.startswith(("env:", "file:")):
         found = secret(found)
-    elif _PASSWORD.match(found):
+    elif _PASSWORD.match(found) or db.holds_password(found):
         raise BadInput(f"{FILE}: `records.database` holds a password; write it as `env:NAME` or `file:PATH`")
     if found and not found.startswith(("postgresql://", "postgres://")):
         raise BadInput(
@@ -169,18 +193,53 @@ class Watch:
 def write_keys(house: Path, keys: KeySettings) -> None:
     """Write into the settings of a new house where its keys are."""
     target = house / FILE
-    lines = target.read_text(encoding="utf-8").splitlines()
+    target.write_text(
+        _with_keys(target.read_text(encoding="utf-8"), keys.model_dump(exclude_defaults=True)), encoding="utf-8"
+    )
+
+
+def with_lock(house: Path, service: str, reference: str) -> str:
+    """The settings of a house whose key file is locked in another way from now on, to be put in place whole.
+
+    Raises `BadInput` where the file is written in a way that only its author should change.
+    """
+    before = (house / FILE).read_text(encoding="utf-8")
+    changes = {"service": service} | ({"passphrase": reference} if reference else {})
+    after = _with_keys(before, changes)
+    if not reference:
+        after = re.sub("^passphrase = ", "# passphrase = ", after, flags=re.MULTILINE)
+    wanted = tomllib.loads(before)
+    wanted["keys"] = {name: value for name, value in wanted.get("keys", {}).items() if name != "passphrase"} | changes
+    try:
+        written = tomllib.loads(after) == wanted
+    except tomllib.TOMLDecodeError:
+        written = False
+    if not written:
+        raise BadInput(
+            f"{FILE}: under `[keys]`, `service` and `passphrase` must each stand on a line of their own, as `pacte "
+            "init` writes them; mend that and ask again: nothing was changed"
+        )
+    return after
+
+
+def _with_keys(words: str, found: Mapping[str, str]) -> str:
+    lines = words.splitlines()
+    if "[keys]" not in lines:  # written by hand before the house was made
+        lines += ["", "[keys]", ""]
     start = lines.index("[keys]") + 1
-    for name, value in keys.model_dump(exclude_defaults=True).items():
+    end = next((n for n in range(start, len(lines)) if lines[n].startswith("[")), len(lines))
+    for name, value in found.items():
         of_name = re.compile(rf'(?:# )?{name} = "[^"]*"')
-        at = next((n for n in range(start, len(lines)) if of_name.match(lines[n])), None)
+        there = [n for n in range(start, end) if of_name.match(lines[n])]
+        at = next((n for n in there if not lines[n].startswith("#")), next(iter(there), None))
         setting = f"{name} = {json.dumps(value)}"
         if at is None:
             lines.insert(start + 1, setting)
+            end += 1
         else:
-            found = of_name.match(lines[at])
-            lines[at] = setting + lines[at][found.end() if found else 0 :]
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            was = of_name.match(lines[at])
+            lines[at] = setting + lines[at][was.end() if was else 0 :]
+    return "\n".join(lines) + "\n"
 
 
 def load_settings(house: Path) -> Settings:
@@ -192,13 +251,25 @@ def load_settings(house: Path) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{FILE}: not readable as TOML ({error})") from None
     for name in ("language", "region"):
-        if (value := os.environ.get(f"PACTE_{name.upper()}")) is not None:
+        value = os.environ.get(f"PACTE_{name.upper()}")
+        if value is not None and (name != "language" or value in LANGUAGES):  # of several, the first that we speak
             found[name] = value
     try:
         return Settings.model_validate(found)
     except ValidationError as error:
-        wrong = ", ".join(f"`{'.'.join(map(str, e['loc']))}` ({e['msg'].lower()})" for e in error.errors())
+        wrong = ", ".join(f"`{'.'.join(map(str, e['loc']))}` ({_mistake(e)})" for e in error.errors())
         raise BadInput(f"{FILE}: {wrong}") from None
+
+
+def _mistake(found: ErrorDetails) -> str:
+    """What is wrong at a key, without its value; for one that is not known, what was probably meant."""
+    if found["type"] != "extra_forbidden":
+        return found["msg"].lower()
+    known: type[BaseModel] = Settings
+    for step in found["loc"][:-1]:
+        kind = known.model_fields[str(step)].annotation if str(step) in known.model_fields else None
+        known = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else WitnessSettings
+    return "unknown key" + meant(str(found["loc"][-1]), known.model_fields)
 
 
 def secret(reference: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pacte.app.house import House
 from pacte.gate.release import shape as shape_of
 from pacte.gate.values import Question
+from pacte.kernel import given
 from pacte.ledger import log
 from pacte.uses import sql
 
@@ -33,5 +34,5 @@ def check(
 def _shape(house: House, purpose: str, fields: Sequence[str], channel: str, recipient: str) -> pa.Schema:
     with house.reading() as conn:
         now, known = house.present(conn), log.head(conn).size
-        question = Question(purpose, now, known, tuple(sorted(fields)), channel, recipient)
+        question = Question(purpose, now, known, tuple(sorted(given.names(fields, "fields"))), channel, recipient)
         return shape_of(conn, house.lake, question)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pacte.app.choose import published
 from pacte.app.house import House
-from pacte.gate.rules import role
+from pacte.gate import rules as stored
+from pacte.gate.rules import Stop, role
 from pacte.kernel.errors import BadInput
 
 
@@ -28,3 +29,9 @@ def stop(house: House, scope: str, reason: str, *, lift: bool = False, by: str =
             **role(conn, now),
         }
         return house.record(conn, [entry], house.clock())[0]
+
+
+def stops_in_force(house: House) -> list[Stop]:
+    """Every stop in force, the oldest first."""
+    with house.reading() as conn:
+        return stored.stops_in_force(conn, house.present(conn))

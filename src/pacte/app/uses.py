@@ -17,6 +17,7 @@ from pacte.gate.permit import PermitSet
 from pacte.gate.proposal import Proposal, propose, stands
 from pacte.gate.release import Source
 from pacte.gate.values import Funnel, Question
+from pacte.kernel import given
 from pacte.kernel.errors import BadInput, Conflict
 from pacte.kernel.instant import Instant
 from pacte.ledger import log
@@ -32,12 +33,17 @@ TRIES = 2
 """How often everybody is decided without holding up those who record, before a use holds them up."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Use:
     """A recorded use of one house: its permits, its funnel, and the table that they open."""
 
     house: House
     permits: PermitSet
+
+    def __repr__(self) -> str:
+        """What one wants to see of it in a notebook, and nothing of the house's settings."""
+        purpose, counted = self.permits.record.question.purpose, self.funnel
+        return f"<Use {self.id} of `{purpose}`, #{self.index}: {counted.permitted} of {counted.candidates} people>"
 
     @property
     def id(self) -> str:
@@ -56,6 +62,7 @@ class Use:
 
     def table(self, columns: Sequence[str] = ()) -> pa.Table:
         """The permitted people as an Arrow table: pseudonyms and declared, coarsened columns."""
+        columns = given.names(columns, "columns")
         with self.house.reading() as conn:
             self.house.act(conn, "python")  # a clock that cannot be trusted opens nothing
             return audience(
@@ -108,7 +115,9 @@ def declare(
     Raises `Denied` for a purpose, field, channel or recipient that the policy in force does not declare; the message
     names those that it does. `proofs` also counts who would be permitted with a better proof of their consent.
     """
-    asked = Question(purpose, Instant(0), 0, tuple(sorted(fields)), channel, recipient)
+    for name, value in (("purpose", purpose), ("channel", channel), ("recipient", recipient), ("by", by)):
+        given.word(value, name)
+    asked = Question(purpose, Instant(0), 0, tuple(sorted(given.names(fields, "fields"))), channel, recipient)
     for _ in range(TRIES):
         with suppress(Conflict):  # the lake was rewritten while it was read
             with house.reading() as conn:

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pacte.app.jobs import HANDLERS, ROUND, Waiting, remind
+from pacte.app.ahead import LATE
+from pacte.app.jobs import HANDLERS, ROUND, Waiting, before_round, remind
 from pacte.kernel import crash, db, jobs
 from pacte.kernel.errors import PacteError
 from pacte.kernel.instant import DAY, SECOND, Instant
@@ -41,10 +42,16 @@ class Report:
     overdue: int
 
 
-def work(house: House, stop: threading.Event, *, once: bool = False, limit: int | None = None) -> Report:
-    """Do jobs until `stop` is set, with `once` until none is due, or until `limit` of them were taken."""
+def work(
+    house: House, stop: threading.Event, *, once: bool = False, limit: int | None = None, trust_clock: bool = False
+) -> Report:
+    """Do jobs until `stop` is set, with `once` until none is due, or until `limit` of them were taken.
+
+    With `trust_clock` somebody says that the clock is right as it stands now; see `app.ahead`.
+    """
     worker, tally, taken = jobs.new_worker(), Counter[str](), 0
-    remind(house, house.clock())
+    trusted = house.clock() if trust_clock else None
+    remind(house, house.clock(), trust=trust_clock)
     while not stop.is_set() and (limit is None or taken < limit):
         claims = _claim(house, worker, TOGETHER if limit is None else min(TOGETHER, limit - taken))
         taken += len(claims)
@@ -54,7 +61,7 @@ def work(house: House, stop: threading.Event, *, once: bool = False, limit: int 
                 if stop.is_set():
                     _give_back(house, claims[place:])
                     break
-                tally[_do(house, claim)] += 1
+                tally[_do(house, claim, trusted)] += 1
         if not claims:
             if once:
                 break
@@ -73,12 +80,14 @@ def _claim(house: House, worker: str, most: int) -> list[Claim]:
         return jobs.claim(conn, worker, now, HANDLERS, most)
 
 
-def _do(house: House, claim: Claim) -> str:
+def _do(house: House, claim: Claim, trusted: Instant | None = None) -> str:
     """Do one job and record how it ended; answers that in a word."""
     now, kind = house.clock(), claim.job.kind
     failure, waiting = "", None
     try:
-        waiting = HANDLERS[kind](house, claim.job, now)
+        waiting = before_round(house, claim.job, now, trusted) or HANDLERS[kind](house, claim.job, now)
+    except db.Damaged:
+        raise  # no other attempt will read what is gone, and nobody reads a worker's tally
     except PacteError as error:
         failure = type(error).__name__.lower()
     except Exception:  # one handler's mistake must not end the worker; its message may hold a value
@@ -92,7 +101,8 @@ def _do(house: House, claim: Claim) -> str:
         if isinstance(waiting, Waiting):
             jobs.wait(conn, claim, now, waiting.code, Instant(now + LOOK_AGAIN))
             return "waiting"
-        jobs.finish(conn, claim, now, Instant(now + ROUND[kind]) if kind in ROUND else None)
+        again = Instant(now + ROUND[kind]) if kind in ROUND else None
+        jobs.finish(conn, claim, now, again, None if again is None else Instant(again + LATE))
         return "done"
 
 

@@ -10,9 +10,11 @@ import typer
 
 from pacte.cli.output import (
     HERE,
+    ByOption,
     HouseOption,
     JsonOption,
     LangOption,
+    code,
     counted,
     language,
     opened,
@@ -84,7 +86,11 @@ def init(
         raise BadInput("`--keys` must be `file`, `passphrase` or `socket:PATH`")
     passphrase = secret(USUAL_REFERENCE) if service == "passphrase" else None
     reference = USUAL_REFERENCE if service == "passphrase" else ""
-    keys_in = KeySettings(service=service, passphrase=reference, socket=socket, folder=key_folder)
+    # In `settings.toml` a path begins at the house; what is typed begins where the caller stands.
+    places = {
+        name: str(Path(place).absolute()) for name, place in (("socket", socket), ("folder", key_folder)) if place
+    }
+    keys_in = KeySettings(service=service, passphrase=reference, **places)
     create(directory, lang=tongue, origin=origin, passphrase=passphrase, database=database, keys_in=keys_in).close()
     write_template(directory, template)
     at = f" -H {shlex.quote(str(directory))}" if directory != HERE else ""
@@ -159,15 +165,16 @@ def rejected(
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where the rows are written (mode 0600).")
     ],
     house: HouseOption = HERE,
+    by: ByOption = "cli",
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Open the rows that a load set aside, to mend them. The file holds personal data: delete it when done."""
+    """Open the rows that a load set aside, to mend them; it is recorded. The file holds personal data."""
     from pacte.app.loading import rejected_rows
 
     tongue = language(lang, house)
     with opened(house) as home:
-        count = rejected_rows(home, load_id, output)
+        count = rejected_rows(home, load_id, output, by=code("--by", by))
     say(
         {"rows": count, "output": str(output)},
         as_json,
@@ -187,6 +194,6 @@ def show_load(report: LoadReport, lang: str) -> None:
     for line in rest:
         tell(line, style="dim", indent=4)
     if report.quarantine:
-        tell(words("load.quarantine", lang, load=report.load), style="dim", indent=4)
+        tell(counted("load.quarantine", lang, sum(report.rejected.values()), load=report.load), style="dim", indent=4)
     if "unknown_person" in report.rejected:
         tell(words("load.unknown_person", lang), style="dim", indent=4)

@@ -42,6 +42,9 @@ def erase(
     end_evidence: Annotated[
         bool, typer.Option("--end-evidence", help="Destroy the evidence of erased people whose declared end has come.")
     ] = False,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="With --end-evidence: the clock is right, though it stands far ahead.")
+    ] = False,
     house: HouseOption = HERE,
     by: ByOption = "cli",
     lang: LangOption = "",
@@ -55,7 +58,7 @@ def erase(
     tongue, by = language(lang, house), code("--by", by)
     with opened(house) as home:
         if end_evidence:
-            ended = erasing.end_evidence(home, by=by)
+            ended = erasing.end_evidence(home, by=by, sure=trust_clock)
             say({"ended": ended}, as_json, lambda: tell(counted("erase.ended", tongue, len(ended))))
             return
         if not person:
@@ -86,7 +89,14 @@ def erase(
 
 
 def stop(
-    scope: Annotated[str, typer.Argument(metavar="PURPOSE", help="Purpose to stop; '*' for everything.")],
+    scope: Annotated[
+        str,
+        typer.Argument(
+            metavar="PURPOSE",
+            help="Purpose to stop; '*' for everything. Without it: what is stopped.",
+            show_default=False,
+        ),
+    ] = "",
     reason: Annotated[
         str, typer.Option("--reason", metavar="CODE", help="Short code: committee, incident-12…")
     ] = "unspecified",
@@ -96,10 +106,29 @@ def stop(
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Stop a purpose with effect at once, or lift the stop."""
+    """Stop a purpose with effect at once, or lift the stop; without a purpose, list the stops in force."""
     from pacte.app.stop import stop as stopping
+    from pacte.app.stop import stops_in_force
+    from pacte.kernel.errors import BadInput
+    from pacte.kernel.i18n import day
 
     tongue = language(lang, house)
+    if not scope:
+        if lift:
+            raise BadInput("say which stop to lift: the purpose, or '*'; `pacte stop` lists them")
+        with opened(house) as home:
+            standing = stops_in_force(home)
+
+        def show() -> None:
+            for one in standing:
+                named = words("stop.everything", tongue) if one.scope == "*" else one.scope
+                line = words("stop.standing", tongue, scope=named, since=day(one.since, tongue), entry=str(one.entry))
+                tell(line, mark="!", color="yellow")
+            if not standing:
+                tell(words("stop.none", tongue), mark="✓", color="green")
+
+        say([one._asdict() for one in standing], as_json, show)
+        return
     with opened(house) as home:
         index = stopping(home, scope, code("--reason", reason), lift=lift, by=code("--by", by))
     key = "stop.lifted" if lift else "stop.done"

@@ -101,7 +101,7 @@ def rotate(house: HouseOption = HERE, by: ByOption = "cli", lang: LangOption = "
     data = {"version": done.version, "entry": done.index, "keys": {str(n): count for n, count in under.items()}}
     old = ", ".join(str(version) for version in under if version != done.version)
     key = "keys.rotated_old" if old else "keys.rotated"
-    text = words(key, tongue, version=done.version, count=under[done.version], entry=done.index, old=old)
+    text = words(key, tongue, version=done.version, count=under[done.version], entry=str(done.index), old=old)
     say(data, as_json, lambda: tell(text, mark="✓", color="green"))
 
 
@@ -123,6 +123,8 @@ def end(
 
     tongue = language(lang, house)
     with opened(house) as home:
+        if version not in home.keys.status().under:
+            yes = True  # unknown, or destroyed already: there is nothing to be asked about, and `ending` says so
         if not yes and (as_json or not sys.stdin.isatty()):
             raise BadInput("destroying a version is for good; confirm it with `--yes`")
         if not yes and not typer.confirm(words("keys.sure", tongue, version=version)):
@@ -151,10 +153,14 @@ def passphrase(
     from pacte.app.keys import change_passphrase
 
     tongue = language(lang, house)
+    scheme, _, name = new.partition(":")
+    reference = "" if new == "none" else f"file:{Path(name).absolute()}" if scheme == "file" and name else new
     with opened(house) as home:
-        change_passphrase(home, None if new == "none" else _new_passphrase(new))
-    key = "keys.unlocked" if new == "none" else "keys.locked"
-    say({"locked": new != "none"}, as_json, lambda: tell(words(key, tongue), mark="✓", color="green"))
+        before = home.settings.keys.passphrase if home.settings.keys.service == "passphrase" else ""
+        found = change_passphrase(home, None if new == "none" else _new_passphrase(new), reference)
+    key = "keys.unlocked" if not found else "keys.locked" if before else "keys.locked_first"
+    said = words(key, tongue, reference=found)
+    say({"locked": found != "", "passphrase": found}, as_json, lambda: tell(said, mark="✓", color="green"))
 
 
 @keys.command("serve", short_help="Hold the key for a house, in a process of its own.")
@@ -188,8 +194,8 @@ def serve(
 
 def _ended(done: Ended, lang: str) -> str:
     if not done.final:
-        return words("keys.ended_none", lang, version=done.version, entry=done.index)
-    return counted("keys.ended", lang, len(done.final), version=done.version, entry=done.index)
+        return words("keys.ended_none", lang, version=done.version, entry=str(done.index))
+    return counted("keys.ended", lang, len(done.final), version=done.version, entry=str(done.index))
 
 
 def _new_passphrase(reference: str) -> str:

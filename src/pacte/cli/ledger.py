@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,16 +62,18 @@ def prove(
     from pacte.app.exhibit import exhibit
     from pacte.kernel.errors import BadInput
     from pacte.kernel.files import make_private
+    from pacte.kernel.i18n import moment
     from pacte.kernel.instant import DAY, Instant, parse_instant
 
     tongue = language(lang, house)
+    others: list[Any] = []
     with opened(house) as home:
         person_named(person)
         if not use:
             if not (purpose and on):
                 raise BadInput("say which use: `--use ID`, or `--purpose NAME --on YYYY-MM-DD`")
             start = parse_instant(on)
-            use = proving.use_on(home, person, purpose, start, Instant(start + DAY))
+            (_, use, _), *others = proving.uses_on(home, person, purpose, start, Instant(start + DAY))
         proof = proving.prove(home, person, use, code("--by", by))
         target = proving.save(proof, directory or home.path / "proofs")
         page = target.with_name(target.name.replace(".pacte-proof.json", f".{tongue}.html"))
@@ -82,8 +84,17 @@ def prove(
         "use": use,
         "in_set": proof.replay.recorded,
         "matches": proof.replay.matches,
+        "others": [{"entry": index, "use": other, "as_of": at} for index, other, at in others],
     }
-    say(data, as_json, lambda: tell(words("prove.done", tongue, proof=str(target), page=str(page)), whole=True))
+
+    def show() -> None:
+        tell(words("prove.done", tongue, proof=str(target), page=str(page)), whole=True)
+        if others:
+            tell(counted("prove.took", tongue, len(others), use=use, entry=str(proof.use_index)), mark="!")
+        for index, other, at in others:
+            tell(words("prove.other", tongue, use=other, entry=str(index), moment=moment(at, tongue)), indent=2)
+
+    say(data, as_json, show)
 
 
 def verify(

@@ -1,7 +1,7 @@
 """`pacte`: the commands of a house, in the order in which a house meets them.
 
 pacte init · policy · publish · rules · pack · load · rejected · choice · may · audience · sql · explain · replay ·
-prove · verify · ledger · erase · stop · doctor · worker · compact · keys · migrate ·
+prove · verify · ledger · erase · stop · doctor · status · jobs · worker · compact · keys · migrate ·
 move · restore · demo
 """
 
@@ -28,6 +28,7 @@ from pacte.cli import (
     questions,
     restore,
     sql,
+    status,
     witness,
     worker,
 )
@@ -64,6 +65,7 @@ sql.register(app)
 ledger.register(app)
 witness.register(ledger.ledger)
 duties.register(app)
+status.register(app)
 worker.register(app)
 compact.register(app)
 keys.register(app)
@@ -77,8 +79,10 @@ ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 def run() -> None:
     """The entry point: errors become one message and an exit code, and no message repeats a personal value."""
-    from pacte.kernel.errors import PacteError
+    from pacte.kernel.core import forbid_dumps
+    from pacte.kernel.errors import BadInput, PacteError
 
+    forbid_dumps()
     as_json = "--json" in sys.argv
     try:
         sys.exit(app(prog_name="pacte", standalone_mode=False) or 0)
@@ -91,6 +95,8 @@ def run() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
         sys.exit(0)
+    except UnicodeEncodeError:  # its message repeats what was typed
+        sys.exit(fail(BadInput("what was typed holds characters that no text has; it is not UTF-8"), as_json))
     except OSError as error:
         sys.exit(fail(unusable(error), as_json))
     except Exception as error:  # a traceback could show what was in hand; the place is enough to report it

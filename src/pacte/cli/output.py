@@ -98,16 +98,25 @@ def say(data: Any, as_json: bool, words: Callable[[], None]) -> None:
 @contextmanager
 def opened(path: Path) -> Iterator[House]:
     """The house in `path`, closed afterwards."""
-    from pacte.app.house import open_house, stands
-    from pacte.kernel.errors import NotFound
+    from pacte.app.house import open_house
 
-    if not stands(path):
-        where = typed_path(path if path != HERE else Path.cwd())
-        raise NotFound(
-            f"no house stands in {where}; make one with `pacte init`, or name the house with `-H DIR` or PACTE_HOUSE"
-        )
+    refuse_nowhere(path, "`-H DIR`")
     with open_house(path) as house:
         yield house
+
+
+def refuse_nowhere(path: Path, named: str) -> None:
+    """Raise `NotFound` unless a house was made in `path`; `named` is how this command is told of another."""
+    from pacte.app.house import refuse_missing
+    from pacte.kernel.errors import NotFound
+
+    try:
+        refuse_missing(path)
+    except NotFound:
+        where = typed_path(path if path != HERE else Path.cwd())
+        raise NotFound(
+            f"no house stands in {where}; make one with `pacte init`, or name the house with {named} or PACTE_HOUSE"
+        ) from None
 
 
 def language(asked: str, house: Path | None = None) -> str:

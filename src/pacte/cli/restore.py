@@ -11,6 +11,7 @@ from pacte.cli.output import (
     JsonOption,
     LangOption,
     code,
+    counted,
     language,
     say,
     tell,
@@ -37,6 +38,11 @@ def restore(
     done = restoring(house, by=code("--by", by))
 
     def show() -> None:
+        if done.shredded:
+            again = counted("restore.shredded", tongue, done.shredded)
+            tell(again, mark="✓", color="green")
+        if not done.stopped:  # nothing but the keys was older
+            return
         tell(words("restore.done", tongue, origin=done.origin, kept=number(done.kept, tongue)), mark="✓", color="green")
         tell(words("restore.key", tongue, vkey=done.vkey), indent=2, whole=True)
         for name, count in (

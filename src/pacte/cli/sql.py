@@ -74,7 +74,7 @@ def sql(
     about: dict[str, Any] = {"fields": tuple(field or ()), "channel": channel, "recipient": recipient}
     with opened(house) as home:
         if tables:
-            return _show_tables(offered(home, use, **about), as_csv, as_json)
+            return _show_tables(offered(home, use, **about), tongue, as_csv, as_json)
         check(home, use, query, **about)
         declared = declare(home, use, by=by, **about)
         answer = ask(declared.table(), query, Limits(rows=rows, seconds=seconds))
@@ -110,16 +110,29 @@ def _check_options(query: str, use: str, tables: bool, both: bool) -> None:
         raise BadInput("`--csv` and `--json` answer the same in two ways; choose one")
 
 
-def _show_tables(found: Sequence[tuple[str, str, str]], as_csv: bool, as_json: bool) -> None:
+def _show_tables(found: Sequence[tuple[str, str, str]], lang: str, as_csv: bool, as_json: bool) -> None:
     names = ["table", "column", "type"]
+    heads = [words(f"sql.{name}", lang) for name in names]
     if as_csv:
         return _write_csv(names, found)
-    return say([dict(zip(names, row, strict=True)) for row in found], as_json, lambda: _draw(names, found))
+    return say([dict(zip(names, row, strict=True)) for row in found], as_json, lambda: _draw(heads, found))
 
 
 def _lines(table: pa.Table) -> list[tuple[Any, ...]]:
     """The rows, by place: two columns of an answer may have one name."""
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    return list(zip(*map(_cells, table.columns), strict=True))
+
+
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column; raises `BadInput` for what Python has no value for, such as a day of the year 300,000."""
+    from pacte.kernel.errors import BadInput
+
+    try:
+        return list(column.to_pylist())
+    except (ValueError, TypeError, OverflowError, ArithmeticError, NotImplementedError, LookupError):
+        raise BadInput(
+            "a column of the answer holds what cannot be shown here; ask for it as text: `CAST(… AS VARCHAR)`"
+        ) from None
 
 
 def _write_csv(names: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:

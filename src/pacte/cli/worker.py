@@ -20,6 +20,9 @@ def register(app: typer.Typer) -> None:
 def worker(
     once: Annotated[bool, typer.Option("--once", help="Do what is due, then end.")] = False,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="End after so many jobs; 0: no end.")] = 0,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="The clock is right, though it stands far ahead of what was recorded.")
+    ] = False,
     house: HouseOption = HERE,
     lang: LangOption = "",
     as_json: JsonOption = False,
@@ -32,5 +35,5 @@ def worker(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with opened(house) as home:
-        done = asdict(work(home, stop, once=once, limit=limit or None))
+        done = asdict(work(home, stop, once=once, limit=limit or None, trust_clock=trust_clock))
     say(done, as_json, lambda: tell(words("worker.done", tongue, **done)))

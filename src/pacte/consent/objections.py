@@ -30,6 +30,8 @@ def spoken(events: Sequence[Event]) -> list[Rectangle]:
     Some hold never: they say nothing, and remember events that can still matter.
     """
     found = rectangles(events)
+    if len(events) == 1 and events[0].data[0] not in ANSWERS:  # the first word of somebody, as most are
+        return found
     said = {event.data[0] for event in events}
     if said.isdisjoint(ANSWERS):
         # What lies beneath an objection says nothing while it stands, and matters once it is answered.

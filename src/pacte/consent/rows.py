@@ -107,11 +107,11 @@ _SPAN = 4
 
 
 def _choice_row(no: int, voice: str, about: Key, found: Rectangle) -> Row:
-    event = found.event
-    status, expires, grade, signal, notice, method = event.data
-    weak = int(event.level == WEAK)
-    said = (status, event.start, expires, grade, signal, weak, event.entry, notice, method)
-    return (no, voice, *about, *_span(found), *said)
+    valid_from, valid_to, known_from, known_to, event = found
+    level, start, _, entry, (status, expires, grade, signal, notice, method) = event
+    # The span in the order of the columns, then what was said.
+    span = (known_from, valid_from, valid_to, known_to)
+    return (no, voice, *about, *span, status, start, expires, grade, signal, int(level == WEAK), entry, notice, method)
 
 
 def _span(found: Rectangle) -> Row:

@@ -8,6 +8,7 @@ reads everything from the record database, with the same answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,9 +25,9 @@ from pacte.consent.tables import COLUMNS, FACETS
 from pacte.kernel import db
 from pacte.kernel.db import fetch
 from pacte.kernel.errors import Unsafe
-from pacte.lake import numbers
+from pacte.lake import numbers, tables
 from pacte.lake.drafts import Drafts
-from pacte.lake.segments import DERIVED, adopt, retire, segments
+from pacte.lake.segments import DERIVED, adopt, not_found, retire, segments
 from pacte.ledger import log, queries
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -51,6 +52,8 @@ class Base:
     touched: np.ndarray
     top: int
     """The greatest number in it."""
+    first: int | None = None
+    """The least number in it, where nobody from there to `top` is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,20 @@ def conclude(conn: Connection, prepared: Prepared) -> bool:
     return True
 
 
+def drop(conn: Connection) -> None:
+    """Do without the base: all is read from the records again."""
+    retire(conn, [segment for segment in segments(conn) if segment.dataset.startswith(DERIVED)])
+    db.run(conn, "DELETE FROM consent_touched")
+    db.run(conn, "DELETE FROM consent_base")
+
+
 def worth_writing(conn: Connection) -> bool:
-    """Whether so much has changed since the last base (or so many people have none) that a new one pays for itself."""
+    """Whether so much has changed since the last base (or so many people have none) that a new one pays for itself.
+
+    Never where the lake is in PostgreSQL: there the server decides, over the records themselves.
+    """
+    if tables.here(conn):
+        return False
     people = fetch(conn, "SELECT count(*) FROM consent_subject")[0][0]
     touched = fetch(conn, "SELECT count(*) FROM consent_touched")[0][0]
     based = _is_based(conn) and bool(segments(conn, layout.dataset("words")))
@@ -117,7 +132,8 @@ def worth_writing(conn: Connection) -> bool:
 def open_base(conn: Connection, directory: Path) -> Base | None:
     """The base as this read transaction sees it; `None` where there is none in this format.
 
-    Raises `Unsafe` when it does not know that somebody was spoken of since it was written.
+    Raises `Unsafe` when it does not know that somebody was spoken of since it was written, `Conflict` when its files
+    went away since the transaction began: a newer one is there.
     """
     if not _is_based(conn):
         return None
@@ -125,9 +141,11 @@ def open_base(conn: Connection, directory: Path) -> Base | None:
     if layout.dataset("words") not in files:
         return None
     size = fetch(conn, "SELECT size FROM consent_base")[0][0]
+    with _all_there(conn, directory):
+        words, (first, top) = _words(files), _span(files)
     touched = np.array([row[0] for row in fetch(conn, "SELECT no FROM consent_touched")], dtype=np.int64)
     _refuse_forgotten(conn, size, touched)
-    return Base(size, _words(files), files, touched, _top_of(files))
+    return Base(size, words, files, touched, top, first)
 
 
 def differences(conn: Connection, directory: Path) -> list[str]:
@@ -142,7 +160,7 @@ def differences(conn: Connection, directory: Path) -> list[str]:
     words = _words(files)
     touched = {row[0] for row in fetch(conn, "SELECT no FROM consent_touched")}
     wrong = set()
-    for start in range(0, max(_top(conn), _top_of(files)) + 1, STEP):
+    for start in range(0, max(_top(conn), _span(files)[1]) + 1, STEP):
         for facet in FACETS:
             if facet not in wrong and not _same(conn, files, words, facet, (start, start + STEP), touched):
                 wrong.add(facet)
@@ -152,8 +170,8 @@ def differences(conn: Connection, directory: Path) -> list[str]:
     ]
 
 
-def subject_bytes(conn: Connection, directory: Path, nos: np.ndarray) -> bytes:
-    """The 16 bytes each of the persons with these internal numbers (ascending), run together in no order.
+def subjects(conn: Connection, directory: Path, nos: np.ndarray) -> tuple[np.ndarray, bytes]:
+    """Whose these internal numbers (ascending) are: the numbers, in some order, and 16 bytes for each, run together.
 
     Who has no number any more is left out. They come from the base, where it speaks for them.
     """
@@ -161,29 +179,42 @@ def subject_bytes(conn: Connection, directory: Path, nos: np.ndarray) -> bytes:
     if base is None:
         return _from_records(conn, nos)
     recorded = np.isin(nos, base.touched)
-    asked, found, covered = nos[~recorded], [], 0
-    for path in base.files.get(layout.dataset("subject"), []):
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1 << 20, columns=["_no", "subject"]):
-                held, raw = batch.column("_no").to_numpy(), batch.column("subject")
-                part = asked[np.searchsorted(asked, held[0]) : np.searchsorted(asked, held[-1], side="right")]
-                ids = np.frombuffer(raw.buffers()[1], np.uint8)[raw.offset * 16 :].reshape(-1, 16)[: len(raw)]
-                places = np.searchsorted(held, part)
-                if not np.array_equal(held[places], part):
-                    raise Unsafe("the columnar copy of the facts does not know somebody that it speaks for")
-                found.append(ids[places].tobytes())
-                covered += len(part)
-    if covered != len(asked):
+    asked = nos[~recorded]
+    with _all_there(conn, directory):
+        found = [one for path in base.files.get(layout.dataset("subject"), []) for one in _from_file(path, asked)]
+    if sum(len(some) for some, _ in found) != len(asked):
         raise Unsafe("the columnar copy of the facts does not know somebody that it speaks for")
-    return b"".join(found) + _from_records(conn, nos[recorded])
+    found.append(_from_records(conn, nos[recorded]))
+    return np.concatenate([some for some, _ in found]), b"".join(ids for _, ids in found)
 
 
-def _from_records(conn: Connection, nos: np.ndarray) -> bytes:
-    parts = []
+def _from_file(path: Path, asked: np.ndarray) -> Iterator[tuple[np.ndarray, bytes]]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=1 << 20, columns=["_no", "subject"]):
+            held, raw = batch.column("_no").to_numpy(), batch.column("subject")
+            part = asked[np.searchsorted(asked, held[0]) : np.searchsorted(asked, held[-1], side="right")]
+            ids = np.frombuffer(raw.buffers()[1], np.uint8)[raw.offset * 16 :].reshape(-1, 16)[: len(raw)]
+            places = np.searchsorted(held, part)
+            if not np.array_equal(held[places], part):
+                raise Unsafe("the columnar copy of the facts does not know somebody that it speaks for")
+            yield part, ids[places].tobytes()
+
+
+@contextmanager
+def _all_there(conn: Connection, directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise not_found(conn, directory) from None
+
+
+def _from_records(conn: Connection, nos: np.ndarray) -> tuple[np.ndarray, bytes]:
+    held, parts = [np.empty(0, np.int64)], []
     for start in range(0, len(nos), STEP):
         some = numbers.subjects(conn, nos[start : start + STEP].tolist())
+        held.append(np.array(list(some), np.int64))
         parts.append(bytes.fromhex("".join(some.values())))
-    return b"".join(parts)
+    return np.concatenate(held), b"".join(parts)
 
 
 def _copy(conn: Connection, drafts: Drafts, words: Words, start: int, stop: int) -> None:
@@ -248,13 +279,18 @@ def _top(conn: Connection) -> int:
     return int(fetch(conn, "SELECT max(no) FROM consent_subject")[0][0] or 0)
 
 
-def _top_of(files: dict[str, list[Path]]) -> int:
-    """The greatest number in the base: files and rows are sorted by it."""
-    top = 0
+def _span(files: dict[str, list[Path]]) -> tuple[int | None, int]:
+    """The greatest number in the base (each has one row there), and the least if nobody is missing in between."""
+    spans, rows = [], 0
     for path in files.get(layout.dataset("subject"), []):
         with pq.ParquetFile(path) as file:
-            top = max(top, file.metadata.row_group(file.num_row_groups - 1).column(0).statistics.max)
-    return top
+            groups = [file.metadata.row_group(at).column(0).statistics for at in (0, file.num_row_groups - 1)]
+            spans.append((groups[0].min, groups[1].max))
+            rows += file.metadata.num_rows
+    if not spans:
+        return None, 0
+    first, top = min(span[0] for span in spans), max(span[1] for span in spans)
+    return (first if top - first + 1 == rows else None), top
 
 
 def _files(conn: Connection, directory: Path) -> dict[str, list[Path]]:

@@ -32,12 +32,13 @@ def explain(decision: Decision, lang: str) -> str:
     lines += _rule(decision.reason, lang)
     if decision.cited:
         lines.append(_cited(decision.cited, lang))
-    lines += _others(decision, lang)
+    also = decision.also()
+    lines += _others(decision.reason, also, lang)
     for name, code in sorted(decision.fields.items()):
         if code != decision.reason.code:
             lines.append(text("gate", "field", lang, field=name, reason=text("policy", f"reason.{code}", lang)))
     lines.append(text("gate", "rules", lang, digest=decision.rules[:12], known=str(question.known)))
-    lines += _unchecked([decision.reason, *decision.others], lang)
+    lines += _unchecked([decision.reason, *also], lang)
     return "\n".join(lines)
 
 
@@ -95,11 +96,11 @@ def _source(reason: Reason, lang: str) -> str:
     return next((title[lang] for title in titles if title["en"] == reason.source), reason.source)
 
 
-def _others(decision: Decision, lang: str) -> list[str]:
+def _others(decided: Reason, also: tuple[Reason, ...], lang: str) -> list[str]:
     """What else fails, each said once: where a law says it, the house's own rule of the same reason adds nothing."""
-    said = {reason.code for reason in (decision.reason, *decision.others) if reason.pack != HOUSE}
-    lines, seen = [], {decision.reason.code} if decision.reason.pack == HOUSE else set()
-    for other in decision.others:
+    said = {reason.code for reason in (decided, *also) if reason.pack != HOUSE}
+    lines, seen = [], {decided.code} if decided.pack == HOUSE else set()
+    for other in also:
         if other.pack != HOUSE or other.code not in said | seen:
             lines.append(text("gate", "also", lang, rule=_in_short(other, lang)))
         seen |= {other.code} if other.pack == HOUSE else set()

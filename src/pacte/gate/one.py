@@ -6,11 +6,13 @@ A person unknown, a purpose unknown, a missing fact, a rule that errors: each de
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from sqlalchemy import Connection
 
 from pacte.consent import facts as consent
 from pacte.gate import rules as stored
+from pacte.gate.missing import missing
 from pacte.gate.prepared import Prepared, categories_of, prepared
 from pacte.gate.questions import complete
 from pacte.gate.values import Cited, Decision, Question, Reason
@@ -35,14 +37,22 @@ def may(conn: Connection, subject: SubjectId | None, question: Question, rules: 
     found = stored.load_in_force(conn, question.as_of, question.known)
     if found is None:
         return _denied("unknown_purpose", question, NO_RULES, subject)
-    digest, table = found
+    _, digest, table = found
     return may_under(conn, subject, question, table, digest)
 
 
 def may_under(
-    conn: Connection, subject: SubjectId | None, question: Question, table: RuleTable, digest: str
+    conn: Connection,
+    subject: SubjectId | None,
+    question: Question,
+    table: RuleTable,
+    digest: str,
+    number: int | None = None,
 ) -> Decision:
-    """The same under a given table, known by `digest`: the preview of a policy decides by one that is not stored."""
+    """The same under a given table, known by `digest`: the preview of a policy decides by one that is not stored.
+
+    `number` is the person's, where the caller has looked it up in this transaction.
+    """
     if question.purpose not in table.purposes:
         return _denied("unknown_purpose", question, digest, subject)
     question = complete(table, question)
@@ -52,7 +62,8 @@ def may_under(
     except Denied as fault:
         code = "undeclared_field" if fault.code.startswith("undeclared") else fault.code
         return _denied(code, question, digest, subject)
-    number = None if subject is None else numbers.number(conn, subject)
+    if number is None and subject is not None:
+        number = numbers.number(conn, subject)
     if subject is None or number is None:
         return _denied("unknown_person", question, digest, subject)
     try:
@@ -99,6 +110,7 @@ def _decide(
         fields=_each(asked, question, seen, facts, whole),
         failing=verdict.failing,
         others=verdict.others,
+        also=partial(missing, asked, facts, question.as_of, whole),
         cited=_cited(seen, verdict.cited),
         subject=subject,
     )

@@ -1,8 +1,9 @@
-"""Decide for a population: one SQL query that answers for each person what `one.may` would.
+"""Decide for a population: for each person what `one.may` would, by the same functions.
 
-People of whom the rules can tell nothing apart are of one class; the facts of the classes are a table, and the stored
-table's rules, compiled to one CASE expression, answer for each. The facts come from the same intervals that the reader
-for one person uses. A property test binds the two: a set is decided as its members would be.
+People of whom the rules can tell nothing apart are of one class, and the stored table's rules are asked once for each
+class. The facts come from the same intervals that the reader for one person uses. A property test binds the two: a set
+is decided as its members would be. Where the records are in PostgreSQL and have no columnar copy, the server answers by
+one SQL expression (see `server`).
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from pacte.consent import population, state
 from pacte.consent.facts import UNKNOWN, standing_in
 from pacte.consent.population import Asked, People
 from pacte.gate import rules as stored
+from pacte.gate import server
 from pacte.gate.one import categories_of
 from pacte.gate.questions import facts_read
 from pacte.gate.values import Funnel, Question
-from pacte.kernel.errors import Conflict, Denied, PacteError
+from pacte.kernel.errors import Denied, PacteError
+from pacte.lake.segments import not_found
 from pacte.lake.source import open_lake
 from pacte.ledger import queries
-from pacte.policy.sql import marks, reason_case
+from pacte.policy.compiled import SETTLED, reader_of
+from pacte.policy.sql import marks
 from pacte.policy.table import NoticeRules, RuleTable
 from pacte.policy.vocabulary import FACTS, GRADES, STATEMENTS, RuleError, grade_level
-
-MEMORY = "1GB"
-"""What DuckDB may take for itself; one scan needs far less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +52,40 @@ def decide_set(conn: Connection, lake: Path, table: RuleTable, question: Questio
     """
     _refuse_stale(conn)
     try:
+        if server.decides(conn):
+            return _by_server(conn, table, question, proofs=proofs)
         with _reading(conn, lake) as duck:
             crowd = _crowd(duck, conn, lake, table, question)
-            reasons = _decided(duck, table, question, crowd.facts)
-            better = _if_proved(duck, table, question, crowd, reasons) if proofs else {}
+            reasons = _decided(table, question, crowd.facts)
+            better = _if_proved(table, question, crowd, reasons) if proofs else {}
     except Exception as error:  # fail closed: whatever goes wrong while deciding permits nobody
         if isinstance(error, PacteError) and not isinstance(error, RuleError):
             raise
         raise Denied("rule_error", "a rule could not be evaluated for this population; nobody is permitted") from None
     counts = {"permitted": 0}
     for reason, size in sorted(zip(reasons, crowd.people.sizes.tolist(), strict=True)):
-        counts[reason] = counts.get(reason, 0) + size
-    open_to = np.array([reason == "permitted" for reason in reasons], dtype=bool)
-    permitted = crowd.people.numbers[open_to[crowd.people.classes]] if reasons else crowd.people.numbers
+        if size:
+            counts[reason] = counts.get(reason, 0) + size
+    permitted = crowd.people.of(np.array([reason == "permitted" for reason in reasons], dtype=bool))
     return Verdicts(pa.array(permitted, pa.int64()), Funnel(len(crowd.people.numbers), counts, better))
+
+
+def _by_server(conn: Connection, table: RuleTable, question: Question, *, proofs: bool) -> Verdicts:
+    said = server.answers(conn, table, question)
+    better = server.if_proved(conn, table, question) if proofs else {}
+    permitted = said.numbers.get("permitted", np.empty(0, np.int64))
+    counts = {"permitted": 0} | dict(sorted(said.counts.items()))
+    return Verdicts(pa.array(permitted, pa.int64()), Funnel(sum(counts.values()), counts, better))
+
+
+def _everybody(said: server.Answers) -> pa.Table:
+    """`no` and `reason`, by number."""
+    parts = [
+        pa.table({"no": pa.array(numbers, pa.int64()), "reason": pa.repeat(pa.scalar(reason), len(numbers))})
+        for reason, numbers in said.numbers.items()
+    ]
+    nobody = pa.table({"no": pa.array([], pa.int64()), "reason": pa.array([], pa.string())})
+    return pa.concat_tables([nobody, *parts]).sort_by("no")
 
 
 def reasons(conn: Connection, lake: Path, table: RuleTable, question: Question) -> dict[int, str]:
@@ -79,13 +100,15 @@ def each(conn: Connection, lake: Path, tables: Sequence[RuleTable], question: Qu
     Facts are looked up once for tables that read the same of them.
     """
     _refuse_stale(conn)
+    if server.decides(conn):
+        return [_everybody(server.answers(conn, table, question, None)) for table in tables]
     found: list[pa.Table] = []
     crowd, looked_up = None, None
     with _reading(conn, lake) as duck:
         for table in tables:
             if crowd is None or _depends(table, question) != looked_up:
                 crowd, looked_up = _crowd(duck, conn, lake, table, question), _depends(table, question)
-            said = pa.array(_decided(duck, table, question, crowd.facts), pa.string())
+            said = pa.array(_decided(table, question, crowd.facts), pa.string())
             reason = pa.DictionaryArray.from_arrays(pa.array(crowd.people.classes), said).cast(pa.string())
             found.append(pa.table({"no": pa.array(crowd.people.numbers, pa.int64()), "reason": reason}))
     return found
@@ -106,7 +129,7 @@ def _reading(conn: Connection, lake: Path) -> Iterator[duckdb.DuckDBPyConnection
     try:
         yield duck
     except duckdb.IOException:
-        raise Conflict("a file of the lake went away while it was read (an erasure, a load); ask again") from None
+        raise not_found(conn, lake) from None
     finally:
         duck.close()
 
@@ -190,30 +213,23 @@ def _told_of(told: Sequence[_Telling], wanted: frozenset[str]) -> dict[str, int]
     return {"told.requested": int(covered), **{f"told.{name}": int(name in said) for name in STATEMENTS}}
 
 
-def _decided(
-    duck: duckdb.DuckDBPyConnection, table: RuleTable, question: Question, facts: population.Facts
-) -> list[str]:
-    """The reason of each class, by the rules as SQL."""
-    many = len(facts["person.known"])
+def _decided(table: RuleTable, question: Question, facts: population.Facts) -> list[str]:
+    """The reason of each class; raises `RuleError` when a rule cannot be evaluated for one of them."""
+    rules, many = table.purposes[question.purpose], len(facts["person.known"])
     if not many:
         return []
-    names = sorted((facts_read(table.purposes[question.purpose]) | {"person.known"}) & FACTS.keys())
-    columns = {
-        name.replace(".", "_"): pa.array(
-            facts.get(name) or [UNKNOWN[name]] * many, pa.string() if FACTS[name] is str else pa.int64()
-        )
-        for name in names
-    }
-    duck.register("facts", pa.table({"class": pa.array(range(many), pa.int64()), **columns}))
-    case = reason_case(table.purposes[question.purpose], question.as_of).sql(dialect="duckdb", copy=False)
-    found = duck.execute(f"SELECT {case} AS reason FROM facts ORDER BY class").fetchall()
-    duck.unregister("facts")
-    return [row[0] for row in found]
+    names = sorted((facts_read(rules) | {"person.known", *SETTLED}) & FACTS.keys())
+    columns = [facts.get(name) or [UNKNOWN[name]] * many for name in names]
+    decide = reader_of(rules).decide
+    reasons = [
+        decide(dict(zip(names, held, strict=True)), question.as_of).reason for held in zip(*columns, strict=True)
+    ]
+    if "rule_error" in reasons:
+        raise RuleError("a rule could not be evaluated for some of a population")
+    return reasons
 
 
-def _if_proved(
-    duck: duckdb.DuckDBPyConnection, table: RuleTable, question: Question, crowd: _Crowd, reasons: Sequence[str]
-) -> dict[str, int]:
+def _if_proved(table: RuleTable, question: Question, crowd: _Crowd, reasons: Sequence[str]) -> dict[str, int]:
     """For each grade above none: how many of those excluded for a weak proof would pass with that grade found."""
     weak = [at for at, reason in enumerate(reasons) if reason == "proof_too_weak"]
     sizes = crowd.people.sizes[weak].tolist()
@@ -221,6 +237,6 @@ def _if_proved(
     found: dict[str, int] = {}
     for rank, grade in sorted((grade_level(grade), grade) for grade in GRADES if grade_level(grade)):
         grades: list[str | int | None] = [max(int(held or 0), rank) for held in facts["choice.grade"]]
-        passed = _decided(duck, table, question, {**facts, "choice.grade": grades})
+        passed = _decided(table, question, {**facts, "choice.grade": grades})
         found[grade] = sum(size for size, reason in zip(sizes, passed, strict=True) if reason == "permitted")
     return found

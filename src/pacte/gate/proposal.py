@@ -48,12 +48,12 @@ class Proposal:
 
 def declared(conn: Connection, question: Question) -> tuple[tuple[str, str], RuleTable]:
     """The policy and rules digests in force, and the table; raises `Denied` for what it does not declare."""
-    found = stored.in_force(conn, question.as_of, question.known)
+    found = stored.load_in_force(conn, question.as_of, question.known)
     if found is None:
         raise Denied("unknown_purpose", "no policy is in force at that instant; publish one with `pacte publish`")
-    table = stored.load(conn, found[1])
+    policy, rules, table = found
     refuse(table, question)
-    return found, table
+    return (policy, rules), table
 
 
 def propose(conn: Connection, lake: Path, question: Question, *, proofs: bool = False) -> Proposal:
@@ -63,7 +63,7 @@ def propose(conn: Connection, lake: Path, question: Question, *, proofs: bool = 
     (policy, digest), table = declared(conn, question)
     question = complete(table, question)
     verdicts = decide_set(conn, lake, table, question, proofs=proofs)
-    ids = snapshot.subject_bytes(conn, lake, verdicts.permitted.to_numpy())
+    _, ids = snapshot.subjects(conn, lake, verdicts.permitted.to_numpy())
     return Proposal(question, policy, digest, table, verdicts, membership.build(new_use_id(), ids))
 
 

@@ -17,17 +17,18 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from pacte.consent import snapshot
 from pacte.gate.permit import PermitSet
 from pacte.gate.population import decide_set
 from pacte.gate.proposal import declared
 from pacte.gate.questions import complete
 from pacte.gate.values import Question
-from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound, Unsafe, named
+from pacte.kernel.errors import BadInput, Denied, NotFound, Unsafe, named
 from pacte.kernel.instant import SECOND, Instant
 from pacte.keys.pseudonym import replace_by_pseudonyms
 from pacte.keys.store import KeyStore
-from pacte.lake import numbers
 from pacte.lake.schema import schema_of
+from pacte.lake.segments import not_found
 from pacte.lake.source import identifier, open_lake, quoted
 from pacte.ledger import log, queries
 from pacte.policy.table import PurposeRules, RuleTable
@@ -63,8 +64,7 @@ def release(source: Source, permits: PermitSet, now: Instant, columns: Sequence[
     wanted = list(columns) or releasable(table, permits.fields)
     _refuse(table, permits, wanted)
     names = _pseudonyms(source, permits, held)
-    query = _query(table, wanted, table.purposes[permits.purpose])
-    return _rows(source.conn, source.lake, table, names, query)
+    return _rows(source.conn, source.lake, table, names, wanted, table.purposes[permits.purpose])
 
 
 def shape(conn: Connection, lake: Path, question: Question) -> pa.Schema:
@@ -74,23 +74,24 @@ def shape(conn: Connection, lake: Path, question: Question) -> pa.Schema:
     """
     _, table = declared(conn, question)
     question = complete(table, question)
-    query = _query(table, releasable(table, question.fields), table.purposes[question.purpose])
+    wanted = releasable(table, question.fields)
     nobody = pa.table({"_no": pa.array([], pa.int64()), "pseudonym": pa.array([], pa.string())})
-    return _rows(conn, lake, table, nobody, f"SELECT * FROM ({query}) LIMIT 0").schema
+    return _rows(conn, lake, table, nobody, wanted, table.purposes[question.purpose]).schema
 
 
-def _rows(conn: Connection, lake: Path, table: RuleTable, names: pa.Table, query: str) -> pa.Table:
-    """What a query over the lake's views says of the people in `names`."""
-    schemas = {
-        name: schema_of({field: spec["type"] for field, spec in dataset["fields"].items() if "identity" not in spec})
-        for name, dataset in _datasets(table).items()
-    }
+def _rows(
+    conn: Connection, lake: Path, table: RuleTable, names: pa.Table, wanted: Sequence[str], purpose: PurposeRules
+) -> pa.Table:
+    """The columns of `wanted` for the people in `names`, as the lake's views over what they need of it say."""
     try:
-        with open_lake(conn, lake, schemas) as duck:
+        with open_lake(conn, lake, _needed(table, wanted, purpose), names["_no"].combine_chunks()) as duck:
             duck.register("permitted", names)
-            return duck.sql(query).to_arrow_table()
+            query = _query(table, wanted, purpose)
+            return duck.sql(query if len(names) else f"SELECT * FROM ({query}) LIMIT 0").to_arrow_table()
     except duckdb.IOException:
-        raise Conflict("a file of the lake went away while it was read (an erasure, a load); ask again") from None
+        raise not_found(conn, lake) from None
+    except duckdb.OutOfMemoryException:
+        raise Unsafe("the rows do not fit into the memory of this machine; ask for fewer columns") from None
     except duckdb.Error:
         # The engine's message is kept out: it repeats values.
         raise Unsafe("the lake holds values that are not of their declared types; run `pacte ledger check`") from None
@@ -137,7 +138,7 @@ def _refuse(table: RuleTable, permits: PermitSet, wanted: Sequence[str]) -> None
             raise BadInput(f"`{name}` {obstacle}; columns that may be taken: {declared}")
 
 
-def still_permitted(source: Source, permits: PermitSet, now: Instant) -> tuple[RuleTable, list[int]]:
+def still_permitted(source: Source, permits: PermitSet, now: Instant) -> tuple[RuleTable, np.ndarray]:
     """The rules in force, and those of the permitted whom they still permit: what happened since has effect.
 
     Where nothing was recorded since that could change a decision, and the permit is fresh, nobody is asked again.
@@ -146,25 +147,22 @@ def still_permitted(source: Source, permits: PermitSet, now: Instant) -> tuple[R
     head = log.head(source.conn)
     question = replace(permits.record.question, as_of=Instant(max(now, head.time)), known=head.size)
     _, table = declared(source.conn, question)
-    held: list[int] = permits.numbers.to_pylist()
+    held = permits.numbers.to_numpy()
     if now - permits.issued < FRESH and not queries.changed_since(source.conn, permits.index + 1):
         return table, held
-    permitted = set(decide_set(source.conn, source.lake, table, question).permitted.to_pylist())
-    return table, [number for number in held if number in permitted]
+    permitted = decide_set(source.conn, source.lake, table, question).permitted.to_numpy()
+    return table, np.intersect1d(held, permitted, assume_unique=True)
 
 
-def _pseudonyms(source: Source, permits: PermitSet, held: list[int]) -> pa.Table:
-    subjects = numbers.subjects(source.conn, held)
+def _pseudonyms(source: Source, permits: PermitSet, held: np.ndarray) -> pa.Table:
+    nos, ids = snapshot.subjects(source.conn, source.lake, held)
     key = source.keys.house_key(f"pseudonym:{permits.domain}:{EPOCH}")
-    blocks = np.frombuffer(bytearray.fromhex("".join(subjects.values())), np.uint8)
+    blocks = np.frombuffer(bytearray(ids), np.uint8)
     replace_by_pseudonyms(key, blocks)
-    names = blocks.tobytes().hex()
-    return pa.table(
-        {
-            "_no": pa.array(list(subjects), pa.int64()),
-            "pseudonym": pa.array([names[i : i + 32] for i in range(0, len(names), 32)], pa.string()),
-        }
-    )
+    # Texts of one length, run together: millions of strings of Python would take longer than all the rest.
+    names, starts = blocks.tobytes().hex().encode(), np.arange(0, 32 * len(nos) + 1, 32, dtype=np.int64)
+    texts = pa.LargeStringArray.from_buffers(len(nos), pa.py_buffer(starts), pa.py_buffer(names))
+    return pa.table({"_no": pa.array(nos, pa.int64()), "pseudonym": texts})
 
 
 def _query(table: RuleTable, wanted: Sequence[str], purpose: PurposeRules) -> str:
@@ -182,6 +180,21 @@ def _query(table: RuleTable, wanted: Sequence[str], purpose: PurposeRules) -> st
         places |= dict.fromkeys(names, place)
     columns = "".join(f", d{places[name]}.{identifier(name)}" for name in wanted)
     return f"SELECT p.pseudonym{columns} FROM permitted p {' '.join(joins)} ORDER BY p.pseudonym"
+
+
+def _needed(table: RuleTable, wanted: Sequence[str], purpose: PurposeRules) -> dict[str, pa.Schema]:
+    """The datasets that a release reads, and of each the columns: no other comes out of the lake."""
+    found: dict[str, pa.Schema] = {}
+    for dataset_name in sorted({name.partition(".")[0] for name in wanted}):
+        dataset = _datasets(table)[dataset_name]
+        names = [name.partition(".")[2] for name in wanted if name.startswith(f"{dataset_name}.")]
+        read = {"_no", "_collected"}
+        read |= {name if dataset["per"] == "person" else dataset["aggregates"][name].get("field") for name in names}
+        read |= set() if purpose.art9 else set(_telling(dataset))
+        held = {name: spec["type"] for name, spec in dataset["fields"].items() if "identity" not in spec}
+        whole = schema_of({name: kind for name, kind in held.items() if name in read})
+        found[dataset_name] = pa.schema([field for field in whole if field.name in read])
+    return found
 
 
 def _telling(dataset: Dataset) -> dict[str, str]:

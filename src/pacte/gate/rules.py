@@ -11,15 +11,16 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Index, LargeBinary, Row, String, Table, Text, insert, select
+from sqlalchemy import Column, Connection, Index, LargeBinary, String, Table, Text, insert, select
 
 from pacte.kernel import db
 from pacte.kernel.canonical import Json, canonical
 from pacte.kernel.db import Int64, metadata
 from pacte.kernel.errors import NotFound, Unsafe
 from pacte.kernel.instant import Instant
+from pacte.kernel.quiet import free_in_copies
 from pacte.policy.table import RuleTable
 
 tables = Table("gate_rules", metadata, Column("digest", String(64), primary_key=True), Column("body", Text))
@@ -71,24 +72,27 @@ def load(conn: Connection, digest: str) -> RuleTable:
     return _table(digest, _stored(conn, digest))
 
 
-def load_in_force(conn: Connection, as_of: Instant, known: int) -> tuple[str, RuleTable] | None:
-    """The digest and the rule table in force at `as_of`, by what was known at ledger size `known`, in one look."""
+def load_in_force(conn: Connection, as_of: Instant, known: int) -> tuple[str, str, RuleTable] | None:
+    """The policy and rules digests and the rule table in force at `as_of`, by what was known at ledger size `known`.
+
+    In one look.
+    """
     found = db.fetch(
         conn,
-        "SELECT p.rules, r.body FROM gate_policy AS p LEFT JOIN gate_rules AS r ON r.digest = p.rules "
+        "SELECT p.policy, p.rules, r.body FROM gate_policy AS p LEFT JOIN gate_rules AS r ON r.digest = p.rules "
         "WHERE p.entry < ? AND p.effective <= ? ORDER BY p.entry DESC LIMIT 1",
         (known, as_of),
     )
     if not found:
         return None
-    digest, body = found[0]
-    return digest, _table(digest, body)
+    policy, digest, body = found[0]
+    return policy, digest, _table(digest, body)
 
 
 KEPT_TABLES = 32
 """Rule tables kept read in a process; the one read longest ago goes first."""
 
-_reading = Lock()
+_reading = free_in_copies(Lock())
 _read: OrderedDict[str, tuple[str, RuleTable]] = OrderedDict()
 """By digest: bytes that have this digest, and the table that they are."""
 
@@ -108,29 +112,34 @@ def _table(digest: str, body: str | None) -> RuleTable:
     return table
 
 
-def latest(conn: Connection) -> Row[Any] | None:
-    """The row (entry, policy, rules, effective) of the policy published last, or `None`."""
-    return conn.execute(select(policies).order_by(policies.c.entry.desc()).limit(1)).first()
+class Published(NamedTuple):
+    """A published policy: the ledger entry that says so, the digests of its text and rules, and from when it holds."""
+
+    entry: int
+    policy: str
+    rules: str
+    effective: Instant
 
 
-def present(conn: Connection, as_of: Instant, known: int | None = None) -> Row[Any] | None:
-    """The row (entry, policy, rules, effective) of the policy in force at `as_of`, or `None`.
+def latest(conn: Connection) -> Published | None:
+    """The policy published last, or `None`."""
+    return next(iter(_published(conn, "ORDER BY entry DESC LIMIT 1")), None)
+
+
+def present(conn: Connection, as_of: Instant, known: int | None = None) -> Published | None:
+    """The policy in force at `as_of`, or `None`.
 
     By what was known at ledger size `known`, or by all that is. Of the policies that have taken effect by then, the one
     published last counts: whoever publishes calls back what was recorded before for the same or a later day.
     """
-    visible = (
-        policies.c.effective <= as_of
-        if known is None
-        else ((policies.c.entry < known) & (policies.c.effective <= as_of))
-    )
-    return conn.execute(select(policies).where(visible).order_by(policies.c.entry.desc()).limit(1)).first()
+    seen = ("effective <= ?", (as_of,)) if known is None else ("effective <= ? AND entry < ?", (as_of, known))
+    return next(iter(_published(conn, f"WHERE {seen[0]} ORDER BY entry DESC LIMIT 1", *seen[1])), None)
 
 
-def scheduled(conn: Connection, after: Instant) -> list[Row[Any]]:
-    """The rows of the policies that will take effect after an instant, by that day; without those called back."""
-    found: list[Row[Any]] = []
-    for row in conn.execute(select(policies).order_by(policies.c.entry.desc())):
+def scheduled(conn: Connection, after: Instant) -> list[Published]:
+    """The policies that will take effect after an instant, by that day; without those called back."""
+    found: list[Published] = []
+    for row in _published(conn, "ORDER BY entry DESC"):
         # From the last to the first: whatever was published later must take effect later to leave it a day.
         if not found or row.effective < found[-1].effective:
             found.append(row)
@@ -215,6 +224,11 @@ def load_json(conn: Connection, digest: str) -> Json:
     return found
 
 
+def _published(conn: Connection, which: str, *values: int) -> list[Published]:
+    rows = db.fetch(conn, f"SELECT entry, policy, rules, effective FROM gate_policy {which}", values)
+    return [Published(entry, policy, rules, Instant(effective)) for entry, policy, rules, effective in rows]
+
+
 def _stored(conn: Connection, digest: str) -> str | None:
     found = db.fetch(conn, "SELECT body FROM gate_rules WHERE digest = ?", (digest,))
     return found[0][0] if found else None
@@ -243,6 +257,22 @@ def stopped(conn: Connection, purpose: str, as_of: Instant, known: int) -> bool:
         (purpose, known, as_of),
     )
     return any(dict(found).values())  # the last word about each scope
+
+
+class Stop(NamedTuple):
+    """A stop in force: of what (`*` for everything), since when, and the ledger entry that says so."""
+
+    scope: str
+    since: Instant
+    entry: int
+
+
+def stops_in_force(conn: Connection, as_of: Instant) -> list[Stop]:
+    """Every stop in force at `as_of`, the oldest first; each rule table says which purposes heed it."""
+    sql = "SELECT scope, stopped, effective, entry FROM gate_stop WHERE effective <= ? ORDER BY effective, entry"
+    last = {scope: (flag, effective, entry) for scope, flag, effective, entry in db.fetch(conn, sql, (as_of,))}
+    found = [Stop(scope, Instant(since), entry) for scope, (flag, since, entry) in last.items() if flag]
+    return sorted(found, key=lambda stop: stop.entry)
 
 
 def differences(conn: Connection, entries: Iterable[tuple[int, Mapping[str, Any]]]) -> list[str]:

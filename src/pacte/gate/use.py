@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from pacte.gate import rules as stored
-from pacte.gate.one import categories_of, may
+from pacte.gate.one import categories_of, may_under
 from pacte.gate.permit import LIFETIME, LIFETIME_ONE, Permit, PermitSet, _permit, _permit_set
 from pacte.gate.proposal import Proposal, declared
 from pacte.gate.questions import complete, turns
@@ -85,11 +85,16 @@ class Intended:
 _ALONE = Funnel(1, {"permitted": 1}, {})
 
 
-def intend_one(conn: Connection, subject: SubjectId, question: Question, act: Act) -> Intended | Decision:
-    """Decide for one person at the ledger's head; a permitted use is still to be recorded, in this transaction."""
+def intend_one(
+    conn: Connection, subject: SubjectId, question: Question, act: Act, number: int | None = None
+) -> Intended | Decision:
+    """Decide for one person at the ledger's head; a permitted use is still to be recorded, in this transaction.
+
+    `number` is the person's, where the caller has looked it up in this transaction.
+    """
     (policy, digest), table = declared(conn, question)
     question = complete(table, question)
-    decision = may(conn, subject, question, digest)
+    decision = may_under(conn, subject, question, table, digest, number)
     if not decision.permitted:
         return decision
     use = new_use_id()
@@ -98,6 +103,31 @@ def intend_one(conn: Connection, subject: SubjectId, question: Question, act: Ac
     entry = _entry(question, _ALONE, (policy, digest), table, use, act, term, about)
     capacity = _capacity(table, question.purpose)
     return Intended(entry, use, question, (policy, digest), capacity, term, subject)
+
+
+def permitted_before(
+    conn: Connection, subject: SubjectId, question: Question, index: int, entry: Mapping[str, Any]
+) -> Permit | None:
+    """The permit that a recorded `use` entry of one person gave, with its first term; `None` if it was another use.
+
+    The caller asks again for the same: nothing is decided, and the permit ends when it would have ended.
+    """
+    table = stored.load(conn, entry["rules"])
+    asked = complete(table, question)
+    wanted = (subject, asked.purpose, sorted(asked.fields), asked.channel, asked.recipient)
+    about = (
+        entry.get("subject"),
+        entry["purpose"],
+        entry["fields"],
+        entry.get("channel", ""),
+        entry.get("recipient", ""),
+    )
+    if wanted != about:
+        return None
+    issued = Instant(entry["as_of"])
+    then = replace(asked, as_of=issued, known=entry["known"])
+    record = UseRecord(UseId(entry["use"]), index, then, _ALONE, entry["rules"], entry["policy"])
+    return _permit(record, _capacity(table, asked.purpose), (issued, Instant(entry["expires"])), subject)
 
 
 def permit_one(conn: Connection, subject: SubjectId, question: Question, act: Act) -> Permit | Decision:

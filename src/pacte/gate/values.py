@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pacte.kernel.ids import SubjectId, UseId
@@ -61,8 +61,8 @@ class Decision:
     """The answer for one person. It releases nothing: only a `Permit` does.
 
     `fields` holds the effect of each asked field by itself. `failing` lists every requirement that is not met, in
-    order, so that a person can be told all that is missing; `others` are those after the one that gave the reason.
-    `rules` is the digest of the rule table that decided.
+    order; `others` are those after the one that gave the reason. `also` works out which of these would still refuse
+    this person if the reason were mended: all that a person need be told. `rules` is the digest of the rule table.
     """
 
     permitted: bool
@@ -74,6 +74,7 @@ class Decision:
     others: tuple[Reason, ...] = ()
     cited: Cited | None = None
     subject: SubjectId | None = None
+    also: Callable[[], tuple[Reason, ...]] = field(default=tuple, repr=False, compare=False)
 
     def explain(self, lang: str = "en") -> str:
         """The decision in plain words, in `lang` (`en` or `fr`)."""

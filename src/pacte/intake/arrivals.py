@@ -9,9 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
 from pacte.consent.facts import ages_known, ages_since
@@ -198,22 +195,10 @@ def _cell(
 
 
 def _taken_out(run: Run, conn: Connection, rows: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Write the segments that hold these rows again without them; answers the rows, by their names."""
-    wanted = pa.array(rows, pa.string())
-    found: dict[str, dict[str, Any]] = {}
-    for segment in segments.segments(conn, run.source.dataset) if rows else []:
-        with pq.ParquetFile(run.stores.lake / segment.file) as file:
-            hit = pc.is_in(file.read(columns=["_row"])["_row"], value_set=wanted)
-            if not pc.any(hit).as_py():
-                continue
-            table = file.read()
-        found |= {row["_row"]: row for row in table.filter(hit).to_pylist()}
-        kept = table.filter(pc.invert(hit))
-        if kept.num_rows:
-            segments.add_segment(conn, run.stores.lake, segment.dataset, kept, run.load)
-        segments.retire(conn, [segment])
-        run.counts["replaced"] += 1
-    return found
+    """Take these rows out of the lake; answers them, by their names."""
+    found, rewritten = segments.take_out(conn, run.stores.lake, run.source.dataset, rows, run.load)
+    run.counts["replaced"] += rewritten
+    return {row["_row"]: row for row in found}
 
 
 def _record(

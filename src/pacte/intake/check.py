@@ -18,11 +18,11 @@ from pacte.kernel.errors import PacteError
 from pacte.kernel.instant import DAY, from_date, from_datetime, to_iso
 
 _FORMULA = re.compile(r"[=+\-@\t\r].")
+_STARTS = frozenset("=+-@\t\r")
+_AROUND = " \u00a0\n"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TRUE, _FALSE = {"true", "yes", "oui", "1", "vrai", "y", "o"}, {"false", "no", "non", "0", "faux", "n"}
 _SPACES = str.maketrans("", "", " \u00a0\u202f")
-MEMORY = 5_000
-"""How many cells of a column are read once only, however often they come again."""
 LARGEST_CHARACTERS = 4_096
 """The longest text a declared field may hold; longer ones are no identity and no code."""
 
@@ -77,27 +77,51 @@ class Style:
 
 
 def column(cells: Sequence[Any], kind: str, style: Style, name: str, faults: Faults) -> list[Any]:
-    """The typed values of a column (`None` where empty or at fault); `name` is the column's name in the file."""
+    """The typed values of a column (`None` where empty or at fault); `name` is the column's name in the file.
+
+    Words, towns and dates come again and again: where all cells are texts, each is read once.
+    """
     convert = converter(kind, style)
+    if set(map(type, cells)) <= {str, type(None)}:  # else words that Python holds for equal are read differently
+        known, bad = _read_once(set(cells), convert)
+        for position, cell in enumerate(cells if bad else ()):
+            if cell in bad:
+                faults.add(position, bad[cell], name)
+        return list(map(known.__getitem__, cells))
     values: list[Any] = []
-    seen: dict[str, Any] = {}  # words, towns and dates come again and again
     for position, cell in enumerate(cells):
         if cell is None or cell == "" or (type(cell) is str and cell.isspace()):
             values.append(None)
             continue
-        if type(cell) is str and cell in seen:
-            values.append(seen[cell])
-            continue
         try:
-            value = convert(cell)
+            values.append(convert(cell))
         except Bad as error:
             values.append(None)
             faults.add(position, error.reason, name)
-            continue
-        values.append(value)
-        if type(cell) is str and len(seen) < MEMORY:
-            seen[cell] = value
     return values
+
+
+def _read_once(words: set[str | None], convert: Callable[[Any], Any]) -> tuple[dict[str | None, Any], dict[Any, str]]:
+    """The value of each word of a column, and why it cannot be read where it cannot."""
+    filled = [word for word in words if word and not word.isspace()]
+    known: dict[str | None, Any] = dict.fromkeys(words)
+    bad: dict[Any, str] = {}
+    if convert is text and (plain := _texts(filled)) is not None:
+        return known | dict(zip(filled, plain, strict=True)), bad
+    for word in filled:
+        try:
+            known[word] = convert(word)
+        except Bad as error:
+            bad[word] = error.reason
+    return known, bad
+
+
+def _texts(words: Sequence[str]) -> list[str] | None:
+    """What `text` makes of each, where it is plain that none is at fault."""
+    stripped = [word.strip(_AROUND) for word in words]
+    if {word[:1] for word in stripped} & _STARTS or not "".join(stripped).isprintable():
+        return None
+    return stripped if max(map(len, stripped), default=0) <= LARGEST_CHARACTERS and all(stripped) else None
 
 
 def cells(columns: Mapping[str, Sequence[Any]], cell: Cell, rows: int, faults: Faults) -> list[str | None]:
@@ -146,7 +170,7 @@ def text(cell: Any) -> str | None:
     """A text that is safe to store: no control characters, nothing that a spreadsheet would run as a formula."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # numbers of customers often arrive as 17850.0
-    value = str(cell).strip(" \u00a0\n")
+    value = str(cell).strip(_AROUND)
     if _FORMULA.match(value):
         raise Bad("formula")
     if _CONTROL.search(value):

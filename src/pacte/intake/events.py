@@ -84,14 +84,18 @@ def _row_ids(run: Run, batch: Batch, values: dict[str, list[Any]], faults: Fault
     for name in dataset.key:
         by_place = name == POSITION and name not in dataset.fields
         keys.append([f"{run.file}:{line}" for line in batch.lines] if by_place else values[name])
-    ids = []
-    for row, parts in enumerate(zip(*keys, strict=True)):
-        ids.append(run.row_id(parts))
-        if None in parts:
-            faults.add(row, "missing_key", run.source.fields[dataset.key[parts.index(None)]])
-        elif ids[row] in run.seen and row not in faults.found:
-            faults.add(row, "duplicate_key", run.source.fields[dataset.key[0]])
-        run.seen.add(ids[row])
+    ids = run.row_ids(keys)
+    lacking = [row for row, parts in enumerate(zip(*keys, strict=True)) if None in parts]
+    for row in lacking:
+        empty = next(name for name, key in zip(dataset.key, keys, strict=True) if key[row] is None)
+        faults.add(row, "missing_key", run.source.fields[empty])
+    if len(set(ids)) < len(ids) or not run.seen.isdisjoint(ids):
+        without = set(lacking)
+        for row, row_id in enumerate(ids):
+            if row_id in run.seen and row not in without and row not in faults.found:
+                faults.add(row, "duplicate_key", run.source.fields[dataset.key[0]])
+            run.seen.add(row_id)
+    run.seen.update(ids)
     return ids
 
 

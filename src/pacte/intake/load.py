@@ -7,6 +7,7 @@ alone. Two loads at once wait for each other, batch by batch; of one file, the s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -34,7 +35,7 @@ def load_file(
     path: Path,
     *,
     now: Instant,
-    clock: Instant | None = None,
+    clock: Callable[[], Instant] | None = None,
     source: str = "",
     by: str = "import",
     progress: Progress | None = None,
@@ -42,14 +43,14 @@ def load_file(
     """Load one file under the source of the mapping that is named, or that alone fits the file's name.
 
     Raises `BadInput` when the file as a whole cannot be read, `Conflict` when another writer holds the house for too
-    long; what was entered before stays, and loading the file again goes on from there. `clock` is what the system's
-    clock says where that is not `now`.
+    long; what was entered before stays, and loading the file again goes on from there. `clock` is the system's
+    clock, by which entries are dated; without one that is `now`, too.
     """
     kind = stores.mapping.source_for(path, source)
     table = open_table(path, kind, progress)
     load = _load_id(table.digest, stores, kind.name, now)
     aside = Quarantine(stores.quarantine, stores.keys, load, now)
-    run = Run(stores, kind, load, table.digest, now, by, aside, now if clock is None else clock)
+    run = Run(stores, kind, load, table.digest, now, by, aside, (lambda: now) if clock is None else clock)
     with alone(stores.quarantine / f".{load}.lock"):
         _enter(run, table)
         return _finish(run, table.undeclared)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from pacte.kernel.instant import DAY, SECOND
 BATCH = 25_000
 """Rows per batch, and per transaction of a load: larger ones read fewer people's states again, smaller ones let others
 write in between sooner."""
+BLOCK = 64 * 1024
+"""Bytes of a CSV file that are split at once; a row among them that needs a second look costs one for all of them."""
 FIELD_CHARACTERS = 64 * 1024
 LINE_BYTES = 16 * 1024 * 1024
 """A longer line is set aside by its first part, its length and its digest; the file itself still holds it."""
@@ -111,30 +114,75 @@ def _csv_batches(
 ) -> Iterator[Batch]:
     wanted = [(position, name) for position, name in enumerate(names) if name in source.columns()]
     width = len(names)
-    good: list[_Record] = []
-    aside: list[Aside] = []
+    batch = Batch([], {name: [] for _, name in wanted})
 
-    def batch() -> Batch:
-        columns = {name: [record.fields[position] for record in good] for position, name in wanted}
-        return Batch([record.line for record in good], columns, list(aside))
+    def add(numbers: Sequence[int], fields: Sequence[Sequence[str]]) -> None:
+        batch.lines += numbers
+        for position, name in wanted:
+            batch.columns[name] += fields[position]
 
-    for row in rows:
-        if isinstance(row, Aside):
-            aside.append(row)
-        elif len(row.fields) != width:
-            aside.append(Aside(row.line, "wrong_column_count", "", row.raw))
+    while (piece := _piece(lines, rows, source, width, BATCH - len(batch) - len(batch.aside))) is not None:
+        if isinstance(piece, Aside):
+            batch.aside.append(piece)
+        elif isinstance(piece, _Record):
+            if len(piece.fields) == width:
+                add([piece.line], [[field] for field in piece.fields])
+            else:
+                batch.aside.append(Aside(piece.line, "wrong_column_count", "", piece.raw))
         else:
-            good.append(row)
-        if len(good) + len(aside) >= BATCH:
-            yield batch()
-            good.clear()
-            aside.clear()
+            add(*piece)
+        if len(batch) + len(batch.aside) >= BATCH:
+            yield batch
+            batch = Batch([], {name: [] for _, name in wanted})
             if progress:
                 progress(lines.done, lines.size)
-    if good or aside:
-        yield batch()
+    if batch.lines or batch.aside:
+        yield batch
     if progress:
         progress(lines.size, lines.size)
+
+
+def _piece(
+    lines: _Lines, rows: Iterator[_Record | Aside], source: Source, width: int, most: int
+) -> _Record | Aside | tuple[Sequence[int], Sequence[Sequence[str]]] | None:
+    """What comes next in a file: up to `most` rows (their lines, their columns) where nothing is unusual, else one."""
+    # Between two records the reader behind `rows` has taken no line that it did not use.
+    block = lines.block(most)
+    if block is None:
+        return next(rows, None)
+    columns = _plain_columns(block.raw, source, width)
+    if columns is None:
+        lines.put_back(block.lines())
+        return next(rows, None)
+    return range(block.first, block.first + len(columns[0])), columns
+
+
+def _plain_columns(raw: bytes, source: Source, width: int) -> list[tuple[str, ...]] | None:
+    """The columns of whole lines of which each is a sound row; `None` where one is not, or is part of a longer row."""
+    if b"\0" in raw:
+        return None
+    try:
+        lines = raw.decode(source.encoding).removesuffix("\n").split("\n")
+        rows = list(csv.reader(lines, delimiter=source.delimiter, strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    # As many rows as lines: no quote was open at the end of a line. No field is too long in so few bytes.
+    if len(rows) != len(lines) or set(map(len, rows)) != {width}:
+        return None
+    return list(zip(*rows, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Whole lines of a file, and the number of the first."""
+
+    first: int
+    raw: bytes
+
+    def lines(self) -> list[tuple[int, bytes, int]]:
+        """Each line as `_Lines.take` gives it."""
+        found = self.raw.removesuffix(b"\n").split(b"\n")
+        return [(number, line + b"\n", len(line) + 1) for number, line in enumerate(found, self.first)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +230,22 @@ class _Lines:
         self._number += 1
         self.done += length
         return self._number, line, length
+
+    def block(self, most: int) -> _Block | None:
+        """Up to `most` of the next lines at once, as fit into `BLOCK`; `None` where there is no whole line in it."""
+        if self._back or self._file.closed:
+            return None
+        raw = self._file.read(BLOCK)
+        whole = raw.rfind(b"\n") + 1
+        if raw.count(b"\n") > most:
+            whole = len(raw) - len(raw.split(b"\n", most)[most])
+        self._file.seek(whole - len(raw), os.SEEK_CUR)
+        if not whole:
+            return None
+        block = _Block(self._number + 1, raw[:whole])
+        self._number += block.raw.count(b"\n")
+        self.done += whole
+        return block
 
     def put_back(self, lines: Sequence[tuple[int, bytes, int]]) -> None:
         """Let these lines be read again."""

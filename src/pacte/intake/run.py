@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Stores:
 class Run:
     """The state of one load: its counts, what it has seen of the file, the segments it added.
 
-    `now` is the present that the load is about, `clock` what the system's clock says, which may have gone back.
+    `now` is the present that the load is about; `clock` says what the system's clock shows, which may have gone back.
     """
 
     stores: Stores
@@ -70,7 +71,7 @@ class Run:
     now: Instant
     by: str
     quarantine: Quarantine
-    clock: Instant
+    clock: Callable[[], Instant]
     counts: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     seen: set[bytes] = field(default_factory=set)
@@ -112,6 +113,11 @@ class Run:
         """The name of a row within its dataset, 16 bytes."""
         return self.fingerprint(self.dataset, *parts)
 
+    def row_ids(self, keys: Sequence[Sequence[object]]) -> list[bytes]:
+        """The names of rows whose keys stand in these columns."""
+        columns = [key if set(map(type, key)) == {str} else list(map(str, key)) for key in keys]
+        return list(map(self.fingerprint, repeat(self.dataset), *columns))
+
     @property
     def key_fields(self) -> tuple[str, ...]:
         """The fields of the index in which this file's keys of people are looked up.
@@ -149,7 +155,8 @@ class Run:
 
         `vectors` holds the facts just sealed, by (subject, commitment), so that they need not be opened again.
         """
-        result = log.append(conn, entries, self.clock, self.stores.signer)
+        # Read here, under the write lock: what others recorded since the load began is not after it.
+        result = log.append(conn, entries, self.clock(), self.stores.signer)
         indices = range(result.first_index, result.size)
         sealed, known = opener(self.stores.keys), vectors or {}
 

@@ -22,7 +22,7 @@ LANGUAGES = ("en", "fr")
 
 def text(room: str, key: str, lang: str, **parameters: str | int) -> str:
     """The message `key` of `room` (such as `"gate"`) in `lang`; integers are written as the language writes them."""
-    shown = {name: number(value, lang) if isinstance(value, int) else value for name, value in parameters.items()}
+    shown = {name: _shown(value, lang) for name, value in parameters.items()}
     return catalogue(room)[key][check_language(lang)].format(**shown)
 
 
@@ -66,6 +66,11 @@ def moment(instant: int, lang: str) -> str:
     """A date and time in words, in UTC, and says so."""
     words = format_datetime(to_datetime(instant), format="medium", locale=_locale(lang))
     return f"{words} UTC"
+
+
+def _shown(value: str | int, lang: str) -> str | int:
+    # A truth is an integer, too, and has no number format.
+    return number(value, lang) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _locale(lang: str) -> str:

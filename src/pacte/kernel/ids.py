@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Collection
 from typing import NewType
 
 from pacte.kernel.errors import BadInput
@@ -16,6 +17,7 @@ SubjectId = NewType("SubjectId", str)
 UseId = NewType("UseId", str)
 """32 hexadecimal characters (128 random bits)."""
 
+_HEX = b"0123456789abcdef"
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -32,6 +34,11 @@ def new_use_id() -> UseId:
 def is_id(text: str) -> bool:
     """Whether `text` has the form of an identifier."""
     return _HEX32.fullmatch(text) is not None
+
+
+def are_ids(texts: Collection[str]) -> bool:
+    """Whether all have the form of identifiers, looked at together: one by one they take three times as long."""
+    return not set(map(len, texts)) - {32} and not "".join(texts).encode("utf-8", "replace").translate(None, _HEX)
 
 
 def parse_subject_id(text: str) -> SubjectId:

@@ -28,6 +28,9 @@ CLAIM = 300 * SECOND
 FIRST_RETRY, LAST_RETRY = 30 * SECOND, DAY // 4
 """How long after its first failure a job is tried again, doubled each time, and at most."""
 
+FURTHEST = 2 * DAY
+"""No job is put off by more than this, in microseconds; twice the longest wait, since clocks differ."""
+
 job_table = Table(
     "job",
     metadata,
@@ -115,9 +118,11 @@ def there(conn: Connection, ids: Collection[str]) -> frozenset[str]:
 
 def row_of(job: Job, entry: int | None = None) -> Row:
     """A job that nobody has begun, as the table holds it; `entry` in the place of its own where that is given."""
-    about = job.entry if entry is None else entry
-    named = ":".join([str(part) for part in (job.kind, about, job.target) if part is not None])
-    return (named, job.kind, job.about, about, job.target, job.due, job.deadline, 0, READY, None, None, job.due)
+    kind, due, about, asking, target, deadline, *_ = job
+    asking = asking if entry is None else entry
+    named = kind if asking is None else f"{kind}:{asking}"
+    named = named if target is None else f"{named}:{target}"
+    return (named, kind, about, asking, target, due, deadline, 0, READY, None, None, due)
 
 
 _DUE = "state <> 'done' AND due <= ? AND (state <> 'claimed' OR changed <= ?)"
@@ -155,11 +160,17 @@ def give_back(conn: Connection, claim: Claim) -> bool:
     return _settle(conn, claim, "state = 'ready', attempts = attempts - 1", ())
 
 
-def finish(conn: Connection, claim: Claim, now: Instant, again: Instant | None = None) -> bool:
-    """The job is done (and due `again`, where it recurs); false when somebody else has claimed it since."""
+def finish(
+    conn: Connection, claim: Claim, now: Instant, again: Instant | None = None, late: Instant | None = None
+) -> bool:
+    """The job is done; false when somebody else has claimed it since.
+
+    One that recurs is due `again`, and overdue from `late`.
+    """
     state = DONE if again is None else READY
-    due = claim.job.due if again is None else again
-    return _settle(conn, claim, f"state = '{state}', error = NULL, due = ?, changed = ?", (due, now), again=again)
+    due, deadline = (claim.job.due, claim.job.deadline) if again is None else (again, late)
+    change = f"state = '{state}', error = NULL, due = ?, deadline = ?, changed = ?"
+    return _settle(conn, claim, change, (due, deadline, now), again=again)
 
 
 def wait(conn: Connection, claim: Claim, now: Instant, code: str, again: Instant) -> bool:
@@ -173,11 +184,41 @@ def fail(conn: Connection, claim: Claim, now: Instant, code: str) -> bool:
     return _settle(conn, claim, "state = 'ready', error = ?, due = ?, changed = ?", (_checked(code), later, now))
 
 
+def pull_back(conn: Connection, now: Instant) -> None:
+    """Make due at once what a clock that stood ahead put off, and end the claims that it made too long."""
+    far = now + FURTHEST
+    db.run(conn, "UPDATE job SET due = ? WHERE state <> 'done' AND due > ?", (now, far))
+    db.run(conn, "UPDATE job SET changed = ? WHERE state = 'claimed' AND changed > ?", (now, far))
+
+
+def forget_deadline(conn: Connection, kinds: Collection[str], after: Instant) -> None:
+    """Forget from when these recurring jobs are overdue, where that lies after an instant."""
+    among = f"id IN (SELECT value FROM {db.among(conn, 'text')} AS kinds)"
+    db.run(conn, f"UPDATE job SET deadline = NULL WHERE deadline > ? AND {among}", (after, db.listed(conn, [*kinds])))
+
+
+def hasten(conn: Connection, code: str, now: Instant) -> None:
+    """Look again at once at what waits for `code`."""
+    db.run(conn, "UPDATE job SET due = ? WHERE state = 'waiting' AND error = ? AND due > ?", (now, code, now))
+
+
 def listed(conn: Connection, state: str = "") -> list[Job]:
     """All jobs that are not done (or all in one state), the most pressing first."""
     where, asked = ("state = ?", (state,)) if state else ("state <> ?", (DONE,))
     rows = db.fetch(conn, f"SELECT {', '.join(_COLUMNS)} FROM job WHERE {where} ORDER BY due, id", asked)
     return [_read(row) for row in rows]
+
+
+def done_by_hand(conn: Connection, name: str, now: Instant) -> bool:
+    """Somebody has done this job themselves, whoever has claimed it; false when it was done, or never was."""
+    sql = "UPDATE job SET state = 'done', error = NULL, worker = NULL, changed = ? WHERE id = ? AND state <> 'done'"
+    return db.run(conn, sql, (now, name)).rowcount == 1
+
+
+def find(conn: Connection, name: str) -> Job | None:
+    """The job of this identifier, in whatever state."""
+    rows = db.fetch(conn, f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?", (name,))
+    return _read(rows[0]) if rows else None
 
 
 def counts(conn: Connection, now: Instant) -> dict[str, int]:

@@ -1,12 +1,19 @@
-"""Taking turns: one process at a time does a thing that has a name, the others wait."""
+"""Taking turns: one process at a time does a thing that has a name, the others wait.
+
+A lock on a file belongs to the open file, and a copy of the process has the same open files: what is held at a fork is
+let go of in the child, or both would wait for each other for ever.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pacte.kernel.quiet import free_in_copies
 
 
 @contextmanager
@@ -21,16 +28,45 @@ def alone(path: Path) -> Iterator[None]:
     finally:
         # Removed while it is still held: whoever waits for it sees that it is no longer the one of that name.
         path.unlink(missing_ok=True)
-        os.close(descriptor)
+        close_held(descriptor)
+
+
+def open_to_hold(path: Path) -> int:
+    """Open a file (made where it is missing, mode 0600) that this process alone will lock: no child keeps it open."""
+    with _changing:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        _held.add(descriptor)
+    return descriptor
+
+
+def close_held(descriptor: int) -> None:
+    """Close it, and with it end its lock."""
+    with _changing:
+        if descriptor in _held:
+            _held.discard(descriptor)
+            os.close(descriptor)
 
 
 def _take(path: Path) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_to_hold(path)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             if os.fstat(descriptor).st_ino == path.stat().st_ino:
                 return descriptor
         except FileNotFoundError:
             pass
+        close_held(descriptor)
+
+
+_held: set[int] = set()
+_changing = free_in_copies(threading.Lock())
+
+
+def _after_fork() -> None:
+    for descriptor in _held:
         os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -147,6 +147,17 @@ class KeyFile(KeyService):
             }
             _write(self._path, {**self._document, "lock": lock, "versions": versions})
 
+    def house(self, asking: str, *, take: bool) -> str:
+        """Which house a key service with this file serves, `""` for none yet; with `take` it is the one that asks."""
+        with self._changing:
+            self.refresh()
+            found = str(self._document.get("house", ""))
+            if found or not take:
+                return found
+            _write(self._path, {**self._document, "house": asking})
+            self.refresh()
+            return asking
+
     def destroyed(self) -> dict[int, Instant]:
         """When each destroyed version was destroyed."""
         return dict(self._destroyed)
@@ -168,6 +179,10 @@ class KeyFile(KeyService):
     def _put_in(self, version: int, key: bytes) -> str: ...
 
 
+class WrongPassphrase(Unsafe):
+    """The key file is locked with another passphrase than the one that was given."""
+
+
 class FileKeyService(KeyFile):
     """Key-encryption keys in a file that only its owner can read; keep a copy of it apart from copies of the data."""
 
@@ -180,7 +195,11 @@ class FileKeyService(KeyFile):
 
     def _take_out(self, version: int, stored: str) -> bytes:  # noqa: ARG002 # only a locked file binds the version
         if self._document["lock"]["kind"] != "none":
-            raise Unsafe(f"the key file `{self._path.name}` is locked with a passphrase; open it with that passphrase")
+            raise Unsafe(
+                f"the key file `{self._path.name}` is locked with a passphrase; open it with that passphrase: under "
+                '`[keys]` in settings.toml, `service = "passphrase"` and `passphrase = "env:NAME"` or `"file:PATH"` (a '
+                "key service of its own: `--passphrase`)"
+            )
         return bytes.fromhex(stored)
 
     def _put_in(self, version: int, key: bytes) -> str:  # noqa: ARG002 # only a locked file binds the version
@@ -206,7 +225,7 @@ class PassphraseKeyService(KeyFile):
         try:
             return unseal(self._lock, bytes.fromhex(stored), _slot(version))
         except Unsafe:
-            raise Unsafe("the passphrase does not open this key store") from None
+            raise WrongPassphrase("the passphrase does not open this key store") from None
 
     def _put_in(self, version: int, key: bytes) -> str:
         return seal(self._lock, key, _slot(version)).hex()
@@ -219,7 +238,10 @@ def _new_lock(cost: int) -> dict[str, Any]:
 
 def _derive(path: Path, lock: Any, passphrase: str) -> bytes:
     if lock == {"kind": "none"}:
-        raise Unsafe(f"the key file `{path.name}` is not locked with a passphrase; open it without one")
+        raise Unsafe(
+            f'the key file `{path.name}` is not locked with a passphrase; open it without one: `service = "file"` '
+            "under `[keys]` in settings.toml"
+        )
     try:
         salt, n, r, p = bytes.fromhex(lock["salt"]), int(lock["n"]), int(lock["r"]), int(lock["p"])
         if lock["kind"] == "scrypt" and n <= 2**20 and r <= 8 and p <= 16:
@@ -249,7 +271,14 @@ def _write_first(path: Path, lock: dict[str, Any], key: str, now: Instant) -> No
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    replace_private(path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")
+    try:
+        replace_private(path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")
+    except OSError as error:
+        why = (os.strerror(error.errno) if error.errno else "input or output failed").lower()
+        raise Unsafe(
+            f"the key file `{path}` cannot be written ({why}); the old one stands: make room, or mend its permissions, "
+            "then ask again"
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

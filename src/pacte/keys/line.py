@@ -16,6 +16,10 @@ class Broken(Exception):
     """The other side closed the connection before it had answered."""
 
 
+class NotKnown(Unsafe):
+    """The service does not understand what was asked of it."""
+
+
 class Line:
     """A connection. `fresh` until its first answer; `proved` once it has opened the check key of this house."""
 
@@ -75,4 +79,4 @@ class Line:
             return BadInput("the version in use cannot be destroyed; rotate first, then destroy it")
         if error == wire.FAILED:
             return Unsafe(f"the key service at `{self._path}` cannot do its work; look at what it says itself")
-        return self.garbled()
+        return NotKnown(str(self.garbled())) if error == wire.BAD_REQUEST else self.garbled()

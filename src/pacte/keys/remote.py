@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from pacte.kernel.errors import BadInput, Unsafe
 from pacte.kernel.instant import Instant
 from pacte.keys import wire
-from pacte.keys.line import Broken, Line
+from pacte.keys.line import Broken, Line, NotKnown
 from pacte.keys.service import Item, KeyService, version_of
 
 WAIT_SECONDS = 10.0
@@ -94,6 +94,19 @@ class SocketKeyService(KeyService):
     def destroyed(self) -> dict[int, Instant]:
         """See `KeyService.destroyed`."""
         return dict(self._known.destroyed)
+
+    def serve_house(self, house: str, *, take: bool) -> bool:
+        """See `KeyService.serve_house`; a service that does not speak of houses may be asked by any."""
+        try:
+            answer = self._ask(lambda line: line.ask({"op": "house", "house": house, "take": take}))
+        except NotKnown:
+            return True
+        if answer.get("house") not in ("", house):
+            raise Unsafe(
+                f"the key service at `{self._path}` serves another house; give each house a service of its own, over a "
+                "key file of its own"
+            )
+        return bool(answer["house"] == house)
 
     def close(self) -> None:
         """See `KeyService.close`."""

@@ -73,6 +73,15 @@ def place(subject: SubjectId, group: str, version: int) -> bytes:
     return before + subject.encode("ascii") + after
 
 
+def places(subjects: Sequence[SubjectId], groups: Sequence[str], versions: Sequence[int]) -> list[bytes]:
+    """The `place` of each, where the same few groups come again and again."""
+    around = {one: _around_subject(*one) for one in set(zip(groups, versions, strict=True))}
+    if len(around) == 1:
+        ((before, after),) = around.values()
+        return [before + subject.encode("ascii") + after for subject in subjects]
+    return list(map(place, subjects, groups, versions))
+
+
 @lru_cache(maxsize=256)
 def _around_subject(group: str, version: int) -> tuple[bytes, bytes]:
     # Bulk loads differ in the subject only, which is hexadecimal and needs no escaping.

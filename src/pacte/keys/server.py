@@ -7,7 +7,6 @@ thread; it writes no log. Another program may stand in its place: docs/reference
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -18,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from pacte.kernel.core import forbid_dumps
 from pacte.kernel.errors import BadInput, Conflict, PacteError, Unsafe
 from pacte.kernel.instant import Instant
 from pacte.keys import wire
@@ -33,7 +33,7 @@ def serve(
 
     Raises `Conflict` when something answers there already. `ready` is called once the socket answers.
     """
-    _no_core_dump()
+    forbid_dumps()
     _make_room(path)
     before = os.umask(0o177)
     try:
@@ -128,6 +128,13 @@ def _without(keys: KeyFile, items: list[tuple[bytes, bytes]]) -> dict[str, Any]:
     return {} if asked <= set(keys.held()) else {"error": wire.NO_VERSION}
 
 
+def _house(keys: KeyFile, asked: dict[str, Any], _now: Instant) -> dict[str, Any]:
+    house = asked.get("house")
+    if not isinstance(house, str) or not 0 < len(house) <= wire.LONGEST_HOUSE:
+        raise wire.NotUnderstood
+    return {"house": keys.house(house, take=asked.get("take") is True)}
+
+
 def _begin(keys: KeyFile, _asked: dict[str, Any], now: Instant) -> dict[str, Any]:
     return {"version": keys.begin_version(now)}
 
@@ -145,6 +152,7 @@ _VERBS: dict[Any, Callable[[KeyFile, dict[str, Any], Instant], dict[str, Any]]] 
     "wrap": _wrap,
     "unwrap": _unwrap,
     "rewrap": _rewrap,
+    "house": _house,
     "begin": _begin,
     "destroy": _destroy,
 }
@@ -170,8 +178,3 @@ def _open_to(path: Path, group: str) -> None:
             f"the socket cannot be given to the group `{group}`; name a group that this user is in"
         ) from None
     path.chmod(OWNER_AND_GROUP)
-
-
-def _no_core_dump() -> None:
-    # A core file would hold the keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -92,6 +92,13 @@ class KeyService(ABC):
     def destroyed(self) -> dict[int, Instant]:
         """When each destroyed version was destroyed."""
 
+    def serve_house(self, house: str, *, take: bool) -> bool:  # noqa: ARG002 # for those that several houses could ask
+        """Whether it knows that it serves this house; with `take` it does from here on, where it served none.
+
+        Raises `Unsafe` when it serves another.
+        """
+        return True
+
     def lock_with(self, passphrase: str | None) -> None:  # noqa: ARG002 # for those that have a file
         """Lock the key-encryption keys with another passphrase, or with none."""
         raise BadInput("the key-encryption key is held by another process; change its passphrase there")

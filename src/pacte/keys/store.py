@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError, OperationalError
 
 from pacte.kernel import crash
-from pacte.kernel.db import fetch, open_sqlite, read, run_many, truncate_wal, write
+from pacte.kernel.db import Damaged, fetch, open_sqlite, read, truncate_wal, write
 from pacte.kernel.errors import BadInput, Conflict, NotFound, Unsafe
-from pacte.kernel.ids import SubjectId, is_id
+from pacte.kernel.ids import SubjectId, are_ids
 from pacte.kernel.instant import Instant
+from pacte.keys import compared
+from pacte.keys.compared import Mark, Shredded
 from pacte.keys.files import check_private, private_folder
+from pacte.keys.owner import is_untouched, own, owner
 from pacte.keys.rotation import Which, rewrap_house, rewrap_people, under, unopened
 from pacte.keys.seal import KEY_BYTES
 from pacte.keys.service import Items, KeyService, version_of
 from pacte.keys.shredding import KINDS, Tombstone, conclude, intend, newest, pending, tombstones
-from pacte.keys.tables import house_place, house_row, key_metadata, person_place
+from pacte.keys.tables import add_people, house_place, house_row, key_metadata, person_place
 
 DATABASE = "keys.db"
 CHECK = "check"
@@ -43,6 +45,13 @@ class Drawn(NamedTuple):
 
     data: Mapping[SubjectId, bytes]
     evidence: Mapping[SubjectId, bytes]
+
+
+class _Wrapped(NamedTuple):
+    """Wrapped keys of people, in the order of the people."""
+
+    data: Sequence[bytes]
+    evidence: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +95,52 @@ class KeyStore:
             check_private(path)
         self._path = path
         self._service = service
-        self._engine = open_sqlite(path)
+        self._engine = open_sqlite(path, "the key store")
         try:
             self._check(create)
-        except OperationalError:
-            raise Conflict(f"the key store `{path}` is busy, or cannot be written; try again in a moment") from None
-        except DatabaseError:
+        except Damaged:
             raise Unsafe(f"the key store `{path}` is damaged; put back your copy of it") from None
 
     def close(self) -> None:
         """Release the database file, and the connection to the key service."""
         self._engine.dispose()
         self._service.close()
+
+    def promise_to(self, house: str, *, beside: bool) -> None:
+        """Keep these keys for a house that is being founded; raises `BadInput` where they are another's.
+
+        `beside` the records of the new house, and never used, they are what a founding cut short has left there.
+        """
+        with write(self._engine) as connection:
+            known, taken = owner(connection)
+            begun = known == house or (known != "" and not taken)
+            fresh = is_untouched(connection) and (beside or house_row(connection, "log-signing") is None)
+            if not begun and not fresh:
+                raise BadInput(
+                    f"the keys in `{self._path.parent}` belong to another house; give this one a folder of its own (if "
+                    "no house uses them, neither here nor in a backup, remove them)"
+                )
+            self._service.serve_house(house, take=False)
+            own(connection, house, taken=known == house and taken)
+
+    def belong_to(self, house: str) -> None:
+        """Serve this house from here on; a store that knows no house yet is taken over. Raises `Unsafe` as below."""
+        if house and not self.refuse_other_house(house):
+            with write(self._engine) as connection:
+                self._service.serve_house(house, take=True)
+                if owner(connection) != (house, True):
+                    own(connection, house, taken=True)
+
+    def refuse_other_house(self, house: str) -> bool:
+        """Raise `Unsafe` when these keys, or the service that wraps them, are another house's; whether all know it."""
+        with read(self._engine) as connection:
+            known, taken = owner(connection)
+        if house and known not in ("", house):
+            raise Unsafe(
+                f"the keys in `{self._path.parent}` belong to another house; put back this house's own, or name their "
+                "folder in settings.toml (`folder` under `[keys]`)"
+            )
+        return house == "" or (self._service.serve_house(house, take=False) and taken)
 
     def create_subject_keys(self, subjects: Sequence[SubjectId]) -> Drawn:
         """Draw and wrap both keys of each person, durable when this returns; people who have keys keep them.
@@ -111,10 +154,9 @@ class KeyStore:
         wanted = sorted(set(subjects))
         with write(self._engine) as connection:
             self._epoch(connection)
-            drawn, rows = self._draw(wanted)
-            statement = "INSERT INTO keys_person (subject, data, evidence) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-            if run_many(connection, statement, rows) < len(rows):
-                drawn = self._drawn_here(connection, drawn, rows)
+            drawn, wrapped = self._draw(wanted)
+            if add_people(connection, wanted, wrapped.data, wrapped.evidence) < len(wanted):
+                drawn = self._drawn_here(connection, drawn, wrapped.data)
             # Crash point `keys-written`: keys are drawn that nobody has yet; nothing is recorded.
             crash.point("keys-written")
         return drawn
@@ -155,6 +197,26 @@ class KeyStore:
         """All keys shredded so far, oldest first; restored records are made to forget these people again."""
         with read(self._engine) as connection:
             return tombstones(connection)
+
+    def shredded(self, vkey: str) -> Shredded:
+        """What was shredded since the store was last compared with the log of `vkey`: all of it, if it never was."""
+        with read(self._engine) as connection:
+            return compared.shredded(connection, vkey)
+
+    def without_tombstone(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these (name, which) were not shredded here."""
+        missing = set(wanted)
+        with read(self._engine) as connection:
+            for which in {which for _, which in wanted}:
+                names = json.dumps([name for name, kind in wanted if kind == which])
+                query = "SELECT name FROM json_each(?) AS w JOIN keys_tombstone ON name = w.value AND which = ?"
+                missing -= {(name, which) for (name,) in fetch(connection, query, (names, which))}
+        return missing
+
+    def remember_compared(self, mark: Mark) -> None:
+        """Keep how far this store and a ledger were found to agree; see `keys.compared`."""
+        with write(self._engine) as connection:
+            compared.remember(connection, mark)
 
     def people(self) -> list[SubjectId]:
         """Everybody for whom keys were ever made, also where they were shredded; the oldest first."""
@@ -334,13 +396,14 @@ class KeyStore:
 
     def _opened(self, rows: list[tuple[SubjectId, bytes]], which: Which) -> dict[SubjectId, bytes]:
         start = person_place("", which)
-        alive = [row for row in rows if any(row[1])]
+        # A key made of zeros is gone; a wrapped one begins with zeros, too, and few of them have to be looked at whole.
+        alive = [row for row in rows if row[1] > _NO_VERSION or any(row[1])]
         items = Items([wrapped for _, wrapped in alive], [start + subject.encode() for subject, _ in alive])
         opened = self._service.unwrap_many(items)
         return {subject: key for (subject, _), key in zip(alive, opened, strict=True)}
 
-    def _draw(self, subjects: Sequence[SubjectId]) -> tuple[Drawn, list[tuple[SubjectId, bytes, bytes]]]:
-        """New keys for each, and the rows that hold them wrapped."""
+    def _draw(self, subjects: Sequence[SubjectId]) -> tuple[Drawn, _Wrapped]:
+        """New keys for each, plain and wrapped."""
         count = len(subjects)
         random = os.urandom(2 * KEY_BYTES * count)
         keys = [random[start : start + KEY_BYTES] for start in range(0, len(random), KEY_BYTES)]
@@ -348,17 +411,14 @@ class KeyStore:
         data, evidence = person_place("", "data"), person_place("", "evidence")
         places = [data + name for name in names] + [evidence + name for name in names]
         wrapped = self._service.wrap_many(Items(keys, places))
-        rows = list(zip(subjects, wrapped[:count], wrapped[count:], strict=True))
         drawn = Drawn(dict(zip(subjects, keys[:count], strict=True)), dict(zip(subjects, keys[count:], strict=True)))
-        return drawn, rows
+        return drawn, _Wrapped(wrapped[:count], wrapped[count:])
 
-    def _drawn_here(
-        self, connection: Connection, drawn: Drawn, rows: Sequence[tuple[SubjectId, bytes, bytes]]
-    ) -> Drawn:
-        """Of the keys that were drawn, those that stand: somebody who had keys kept them."""
+    def _drawn_here(self, connection: Connection, drawn: Drawn, wrapped: Sequence[bytes]) -> Drawn:
+        """Of the keys that were drawn, those that stand: somebody who had keys kept them; `wrapped` are data keys."""
         query = "SELECT subject, data FROM json_each(?) AS wanted JOIN keys_person ON subject = wanted.value"
         standing: dict[SubjectId, bytes] = dict(fetch(connection, query, (json.dumps(list(drawn.data)),)))
-        mine = [subject for subject, data, _ in rows if standing[subject] == data]
+        mine = [subject for subject, data in zip(drawn.data, wrapped, strict=True) if standing[subject] == data]
         return Drawn(*({subject: keys[subject] for subject in mine} for keys in (drawn.data, drawn.evidence)))
 
     def _draw_house_key(self, connection: Connection, name: str, length: int) -> bytes:
@@ -390,9 +450,10 @@ class KeyStore:
             ) from None
 
 
+_NO_VERSION = b"\0\0\0\1"
 _EVERYBODY = "SELECT subject FROM keys_person ORDER BY slot"
 
 
-def _check_ids(names: Iterable[str]) -> None:
-    if not all(map(is_id, names)):
+def _check_ids(names: Collection[str]) -> None:
+    if not are_ids(names):
         raise BadInput("not a subject identifier; expected 32 hexadecimal characters")

@@ -17,6 +17,8 @@ MOST_ITEMS = 4_096
 """Keys in one request."""
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes in one line, the line feed included."""
+LONGEST_HOUSE = 64
+"""Characters of what names a house."""
 REFUSED, NO_VERSION, BAD_REQUEST, IN_USE, FAILED = "refused", "no_version", "bad_request", "in_use", "failed"
 """What a service may answer instead: a key does not open; a version is not held (or never was); the request is not
 understood; the version that wraps now cannot be destroyed; the service itself cannot do its work."""

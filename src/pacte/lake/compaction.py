@@ -30,10 +30,13 @@ LARGE = 4_000_000
 
 
 def groups(conn: Connection) -> list[list[Segment]]:
-    """The segments that are worth putting together, each group of one dataset, in the order of the manifest."""
+    """The segments that are worth putting together, each group of one dataset, in the order of the manifest.
+
+    In PostgreSQL none is: the rows of a dataset lie in one table, however they came.
+    """
     by_dataset: dict[str, list[Segment]] = {}
     for segment in segments(conn):
-        if segment.rows < SMALL and not segment.dataset.startswith(DERIVED):
+        if segment.rows < SMALL and segment.number is None and not segment.dataset.startswith(DERIVED):
             by_dataset.setdefault(segment.dataset, []).append(segment)
     found: list[list[Segment]] = []
     for small in by_dataset.values():

@@ -8,14 +8,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
+from pacte.lake import tables
 from pacte.lake.segments import DERIVED, segments
 
 
 def rows_of(conn: Connection, directory: Path, number: int) -> dict[str, int]:
     """Rows per dataset that are about the person with this internal number."""
-    found: dict[str, int] = {}
+    found = tables.rows_of(conn, number) if tables.here(conn) else {}
     for segment in segments(conn):
-        if segment.dataset.startswith(DERIVED):
+        if segment.dataset.startswith(DERIVED) or segment.number is not None:
             continue
         with pq.ParquetFile(directory / segment.file) as file:
             people = file.read(columns=["_no"]).column("_no")

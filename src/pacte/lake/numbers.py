@@ -53,9 +53,16 @@ def allot(conn: Connection, ids: Iterable[SubjectId]) -> dict[SubjectId, int]:
 
 def numbers(conn: Connection, ids: Collection[SubjectId]) -> dict[SubjectId, int]:
     """The numbers of those persons in `ids` who have one, in one query."""
-    asked = f"SELECT s.subject, s.no FROM {db.among(conn, 'text')} AS asked"
-    sql = f"{asked} CROSS JOIN lake_subject AS s WHERE s.subject = asked.value"
+    sql = f"SELECT subject, no FROM {numbered(conn)} AS p"
     return {SubjectId(subject): no for subject, no in db.fetch(conn, sql, (db.listed(conn, ids),))}
+
+
+def numbered(conn: Connection) -> str:
+    """SQL of a relation (`subject`, `no`): those who have a number of the people bound by `listed` to its one `?`."""
+    if db.is_postgres(conn):  # joined with a list of values it would read the whole table while that is small
+        return "(SELECT subject, no FROM lake_subject WHERE subject = ANY (?::text[]))"
+    asked = db.among(conn, "text")
+    return f"(SELECT s.subject, s.no FROM {asked} AS asked CROSS JOIN lake_subject AS s WHERE s.subject = asked.value)"
 
 
 def number(conn: Connection, subject: SubjectId) -> int | None:

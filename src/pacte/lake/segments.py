@@ -1,7 +1,8 @@
 """Segments: immutable Parquet files in one directory, listed in a manifest in the record database.
 
 A segment is written whole, made durable, then named by the caller's transaction; a rewrite is new files and one change
-of the manifest. A file that no manifest names is garbage.
+of the manifest. A file that no manifest names is garbage. Where the lake is in PostgreSQL the segments of datasets are
+rows of tables instead (see `tables`): the same manifest lists them, and the functions here answer the same.
 
 Crash points: `segment-written`, the file is there, nothing names it; `segment-named`, the transaction that names it has
 not committed; `segments-rewritten`, neither has that of a rewrite; `segments-retired`, it has, and the old files still
@@ -20,6 +21,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +29,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
-from pacte.kernel import crash
+from pacte.kernel import crash, db
 from pacte.kernel.db import Int64, metadata
-from pacte.kernel.errors import BadInput, Unsafe
+from pacte.kernel.errors import BadInput, Conflict, PacteError, Unsafe
+from pacte.lake import tables
 from pacte.lake.drafts import SUFFIX, UNFINISHED, Draft, Drafts, is_abandoned
 
 lake_segment = Table(
@@ -62,12 +65,20 @@ _RETIRED = "pacte_lake_retired"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of a dataset: its name in the lake's directory, the SHA-256 of its bytes, how many rows it holds."""
+    """One file of a dataset: its name in the lake's directory, the SHA-256 of its bytes, how many rows it holds.
+
+    In PostgreSQL: its name in the manifest, and the SHA-256 over its rows (see `tables`).
+    """
 
     dataset: str
     file: str
     sha256: str
     rows: int
+
+    @property
+    def number(self) -> int | None:
+        """What its rows in PostgreSQL are marked with; `None` for a file."""
+        return tables.number_of(self.file)
 
 
 def add_segment(conn: Connection, directory: Path, dataset: str, table: pa.Table, added_by: str) -> Segment:
@@ -80,6 +91,10 @@ def add_segment(conn: Connection, directory: Path, dataset: str, table: pa.Table
         raise BadInput(f"a segment of `{dataset}` without rows; nothing to add")
     if "_no" not in table.column_names:
         raise BadInput(f"a segment of `{dataset}` without the column `_no`; its people could not be found again")
+    if tables.here(conn) and not dataset.startswith(DERIVED):
+        added = Segment(dataset, *tables.add(conn, dataset, table, added_by))
+        crash.point("segment-named")
+        return added
     draft = Draft(directory, dataset, table.schema)
     draft.write(table)
     finished = draft.finish()
@@ -109,14 +124,32 @@ def segments(conn: Connection, dataset: str | None = None) -> list[Segment]:
     return [Segment(*row) for row in conn.execute(query)]
 
 
+def not_found(conn: Connection, directory: Path) -> PacteError:
+    """What to say when a file of the lake was not there while it was read.
+
+    By the newest manifest: one that was rewritten since is read anew, one that is gone is gone.
+    """
+    with db.read(conn.engine) as newest:
+        gone = [one for one in segments(newest) if one.number is None and not (directory / one.file).exists()]
+    if not gone:
+        return Conflict("a file of the lake went away while it was read (an erasure, a load); ask again")
+    return Unsafe(
+        f"{len(gone)} files of the lake are gone, `{gone[0].file}` of `{gone[0].dataset}` the first; put back the "
+        "newest copy of `lake`, then run `pacte ledger check`"
+    )
+
+
 def retire(conn: Connection, retired: Iterable[Segment]) -> None:
     """Take segments off the manifest; their files go with the next `garbage`, after the caller has committed."""
     _need_write_lock(conn)
-    files = [segment.file for segment in retired]
+    found = list(retired)
+    for segment in found:
+        if segment.number is not None:
+            tables.remove(conn, segment.dataset, segment.number)
+    files = [segment.file for segment in found]
     for start in range(0, len(files), 500):
         conn.execute(delete(lake_segment).where(lake_segment.c.file.in_(files[start : start + 500])))
-    if files:
-        conn.info[_RETIRED] = conn.get_transaction()
+    _note_retired(conn, bool(files))
 
 
 def rewrite_without(
@@ -132,8 +165,11 @@ def rewrite_without(
     removed: dict[str, int] = {}
     if not len(gone):
         return removed
+    if tables.here(conn) and not derived:
+        removed = tables.remove_people(conn, nos, added_by)
+        _note_retired(conn, any(removed.values()))
     for segment in segments(conn):
-        if segment.dataset.startswith(DERIVED) != derived:
+        if segment.dataset.startswith(DERIVED) != derived or segment.number is not None:
             continue
         with pq.ParquetFile(directory / segment.file) as file, Drafts(directory, most=segment.rows) as drafts:
             if not any(_mention(file, group, gone).any() for group in _candidates(file, gone)):
@@ -171,11 +207,38 @@ def garbage(conn: Connection, directory: Path) -> int:
     return len(unlisted)
 
 
+def take_out(
+    conn: Connection, directory: Path, dataset: str, row_ids: Collection[str], added_by: str
+) -> tuple[list[dict[str, Any]], int]:
+    """Take the rows of these names out of a dataset, in the caller's write transaction.
+
+    Answers the rows, column by name, and how many segments were written again without them.
+    """
+    _need_write_lock(conn)
+    if not row_ids:
+        return [], 0
+    found, rewritten = tables.take_out(conn, dataset, list(row_ids), added_by) if tables.here(conn) else ([], 0)
+    wanted = pa.array(row_ids, pa.string())
+    for segment in _files(conn, dataset):
+        with pq.ParquetFile(directory / segment.file) as file:
+            hit = pc.is_in(file.read(columns=["_row"])["_row"], value_set=wanted)
+            if not pc.any(hit).as_py():
+                continue
+            table = file.read()
+        found += table.filter(hit).to_pylist()
+        kept = table.filter(pc.invert(hit))
+        if kept.num_rows:
+            add_segment(conn, directory, dataset, kept, added_by)
+        retire(conn, [segment])
+        rewritten += 1
+    return found, rewritten
+
+
 def existing_rows(conn: Connection, directory: Path, dataset: str, row_ids: Collection[str]) -> set[str]:
     """Which of these row ids the dataset already holds, so that loading a file twice adds nothing."""
     wanted = pa.array(row_ids, type=pa.string())
-    found: set[str] = set()
-    for segment in segments(conn, dataset):
+    found = tables.existing_rows(conn, dataset, row_ids) if tables.here(conn) else set()
+    for segment in _files(conn, dataset):
         with pq.ParquetFile(directory / segment.file) as file:
             column = file.read(columns=["_row"]).column("_row")
         found.update(column.filter(pc.is_in(column, value_set=wanted)).to_pylist())
@@ -183,15 +246,29 @@ def existing_rows(conn: Connection, directory: Path, dataset: str, row_ids: Coll
 
 
 def check(conn: Connection, directory: Path) -> list[str]:
-    """What is wrong with the lake, one sentence each: files that are missing or whose bytes have changed."""
-    problems = []
-    for segment in segments(conn):
+    """What is wrong with the lake, one sentence each: files that are missing or whose bytes have changed.
+
+    In PostgreSQL: rows that are missing, changed, or of no segment.
+    """
+    listed = [(s.dataset, s.file, s.sha256, s.rows) for s in segments(conn) if s.number is not None]
+    problems = tables.check(conn, listed) if listed or tables.here(conn) else []
+    for segment in _files(conn):
         path = directory / segment.file
         if not path.exists():
             problems.append(f"a segment of `{segment.dataset}` is missing: `{segment.file}`")
         elif _sha256(path) != segment.sha256:
             problems.append(f"a segment of `{segment.dataset}` has changed since it was written: `{segment.file}`")
     return problems
+
+
+def _note_retired(conn: Connection, some: bool) -> None:
+    if some:
+        conn.info[_RETIRED] = conn.get_transaction()
+
+
+def _files(conn: Connection, dataset: str | None = None) -> list[Segment]:
+    """The segments that are files."""
+    return [segment for segment in segments(conn, dataset) if segment.number is None]
 
 
 def _candidates(file: pq.ParquetFile, gone: np.ndarray) -> list[int]:

@@ -7,6 +7,7 @@ one anchor a second instead of one per commit, and what a crash can lose is the 
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import weakref
 from contextlib import suppress
@@ -88,8 +89,20 @@ class Anchoring:
             if self._waiting is not None:
                 self._wait(WITHIN)
 
+    def begin_again(self) -> None:
+        """In a copy of the process: whoever held the lock there is not here, and what waited there is written there."""
+        self._lock, self._waiting, self._timer = threading.Lock(), None, None
+
 
 _open: weakref.WeakSet[Anchoring] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for anchoring in list(_open):
+        anchoring.begin_again()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @atexit.register

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ from pacte.kernel import crash
 from pacte.kernel.canonical import Json, canonical
 from pacte.kernel.errors import BadInput, Unsafe, VerificationFailed
 from pacte.kernel.instant import DAY, Instant
-from pacte.ledger.checkpoint import unsigned_checkpoint
+from pacte.kernel.turns import close_held, open_to_hold
+from pacte.ledger.checkpoint import Checkpoint, open_checkpoint, unsigned_checkpoint
 from pacte.ledger.log import Head, head
+from pacte.ledger.note import VerifierKey, check_name, parse_vkey
 from pacte.ledger.problems import Problem
 from pacte.ledger.tree import root_at
 
@@ -75,7 +77,7 @@ def append(path: Path, state: Head) -> Anchor:
     anchor = Anchor(state.size, state.root, state.time, state.checkpoint)
     with _locked(path) as descriptor:
         tail, end = _whole_lines(descriptor)
-        if _is_known(tail, anchor):
+        if _is_known(tail, anchor, state.vkey):
             return anchor
         os.ftruncate(descriptor, end)
         os.lseek(descriptor, end, os.SEEK_SET)
@@ -122,14 +124,40 @@ def rollback(conn: Connection, anchors: Sequence[Anchor]) -> Problem | None:
     """Whether the log has gone back behind its last anchor, or holds another history; None when all is well.
 
     A house that gets a problem here refuses to serve. `pacte.ledger.check` compares every anchor; this looks at the
-    largest one only and costs a few reads.
+    largest one that the log's key signed only, and costs a few reads.
     """
-    last = AnchorFile(tuple(anchors), torn=False).last
+    here = head(conn)
+    last = last_signed(anchors, here.vkey)
     if last is None:
         return None
-    if last.size > head(conn).size:
-        return Problem("anchor_ahead", size=last.size, head=head(conn).size)
+    if last.size > here.size:
+        return Problem("anchor_ahead", size=last.size, head=here.size)
     return None if root_at(conn, last.size) == last.root else Problem("anchor_differs", size=last.size)
+
+
+def is_signed(anchor: Anchor, vkey: str) -> bool:
+    """Whether the key in `vkey` signed an anchor, under whatever name the house's log had then.
+
+    INVARIANT: a line that nobody signed is damage, and counts for nothing: whoever can write the file could otherwise
+    make a sound house refuse, or have a restore sign what they made up.
+    """
+    noted = unsigned_checkpoint(anchor.checkpoint)
+    try:
+        key = VerifierKey(check_name(noted.origin), parse_vkey(vkey).public)
+        return open_checkpoint(anchor.checkpoint, key) == noted == Checkpoint(noted.origin, anchor.size, anchor.root)
+    except (VerificationFailed, BadInput):
+        return False
+
+
+def signed(anchors: Iterable[Anchor], vkey: str) -> tuple[Anchor, ...]:
+    """The anchors that the house's key signed, in their order."""
+    return tuple(anchor for anchor in anchors if is_signed(anchor, vkey))
+
+
+def last_signed(anchors: Iterable[Anchor], vkey: str) -> Anchor | None:
+    """The anchor of the largest log that the house's key signed."""
+    largest_first = sorted(anchors, key=lambda anchor: anchor.size, reverse=True)
+    return next((anchor for anchor in largest_first if is_signed(anchor, vkey)), None)
 
 
 def _line(anchor: Anchor) -> bytes:
@@ -169,12 +197,16 @@ def _whole_lines(descriptor: int) -> tuple[list[bytes], int]:
     return lines, size - len(tail) + sum(len(line) + 1 for line in lines)
 
 
-def _is_known(lines: list[bytes], anchor: Anchor) -> bool:
+def _is_known(lines: list[bytes], anchor: Anchor, vkey: str) -> bool:
     # Whether the file's last anchor is this one, or a later one of the same log. Garbage is said by whoever reads.
-    with suppress(Unsafe, IndexError):
-        last = _parse(lines[-1], "")
-        same_log = last.checkpoint.partition("\n")[0] == anchor.checkpoint.partition("\n")[0]
-        return same_log and (last.size > anchor.size or (last.size, last.root) == (anchor.size, anchor.root))
+    with suppress(Unsafe):
+        for last in (_parse(line, "") for line in reversed(lines)):
+            same_log = last.checkpoint.partition("\n")[0] == anchor.checkpoint.partition("\n")[0]
+            known = last.size > anchor.size or (last.size, last.root) == (anchor.size, anchor.root)
+            if not (same_log and known):
+                return False
+            if is_signed(last, vkey):  # a line that nobody signed keeps no anchor out
+                return True
     return False
 
 
@@ -183,7 +215,7 @@ def _locked(path: Path) -> Iterator[int]:
     # The file itself is the lock; compaction puts another file in its place, and who waited for the old one goes there.
     while True:
         created = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_to_hold(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if not _stands(path, descriptor):
@@ -193,7 +225,7 @@ def _locked(path: Path) -> Iterator[int]:
             yield descriptor
             return
         finally:
-            os.close(descriptor)
+            close_held(descriptor)
 
 
 def _stands(path: Path, descriptor: int) -> bool:

@@ -13,7 +13,7 @@ from pacte.kernel.db import Row, fetch, is_postgres
 from pacte.kernel.errors import BadInput, Unsafe, VerificationFailed
 from pacte.ledger.anchors import Anchor
 from pacte.ledger.checkpoint import Checkpoint, open_checkpoint
-from pacte.ledger.matching import Told, read_body, well_formed
+from pacte.ledger.matching import Examples, Told, read_body, well_formed
 from pacte.ledger.merkle import Completed, Frontier, leaf_hash
 from pacte.ledger.note import parse_vkey
 from pacte.ledger.problems import Problem
@@ -96,6 +96,7 @@ class _Findings:
         self.problems: list[Problem] = []
         self.redacted = self.skewed = self.expected = 0
         self.time: int | None = None
+        self.examples = Examples()
 
     def add(self, problem: Problem) -> None:
         if len(self.problems) < _MOST_PROBLEMS:
@@ -130,7 +131,7 @@ class _Findings:
             indices, kinds, subjects, uses, leaves, salts, bodies = zip(*whole, strict=True) if whole else ((),) * 7
         if [sha256(salt + body).digest() for salt, body in zip(salts, bodies, strict=True)] != list(leaves):
             return False
-        run = well_formed(bodies, Told(kinds, subjects, uses))
+        run = well_formed(bodies, Told(kinds, subjects, uses), self.examples)
         if run is None or (run.instants[1:] < run.instants[:-1]).any():
             return False
         if len(bodies):

@@ -353,6 +353,11 @@ _FORMS: dict[str, Form] = {
         variants={"set": _variant("set until"), "one": _variant("subject", "within")},
     ),
     "look": _form("look", {"subject": _hex32, "purpose": _word, "reason": _word}),
+    "look_aside": _form("look_aside", {"load": _word, "rows": _count, "purpose": _word, "reason": _word}),
+    "recipient_told": _form(
+        "recipient_told",
+        {"subject": _hex32, "recipient": _word, "choice": _count, "effective": _instant, "how": _word},
+    ),
     "stop": _form("stop", _STOP),
     "stop_lifted": _form("stop_lifted", _STOP),
     "keys": _form(

@@ -32,6 +32,7 @@ __all__ = [
     "AppendResult",
     "Continued",
     "Head",
+    "Tip",
     "append",
     "create",
     "entries",
@@ -45,6 +46,7 @@ __all__ = [
     "prove_inclusion",
     "redact",
     "root_at",
+    "tip",
     "tlog_proof",
     "use_of",
 ]
@@ -153,22 +155,45 @@ def head(conn: Connection) -> Head:
     return Head(size, root, Instant(time), checkpoint, vkey)
 
 
-def append(conn: Connection, entries: Sequence[Mapping[str, Json]], now: Instant, signer: Signer) -> AppendResult:
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where a write transaction goes on: the head, and the complete subtrees on the right edge, 32 bytes each."""
+
+    head: Head
+    edge: bytes
+
+
+def tip(conn: Connection) -> Tip:
+    """The tip of the log, for `append` in the same write transaction; raises `NotFound` in a house without a log."""
+    rows = db.fetch(conn, "SELECT size, root, time, checkpoint, vkey, frontier FROM ledger_head")
+    if not rows:
+        raise NotFound("this house has no ledger yet")
+    size, root, time, checkpoint, vkey, edge = rows[0]
+    return Tip(Head(size, root, Instant(time), checkpoint, vkey), edge)
+
+
+def append(
+    conn: Connection,
+    entries: Sequence[Mapping[str, Json]],
+    now: Instant,
+    signer: Signer,
+    onto: Tip | None = None,
+) -> AppendResult:
     """Add entries at the end of the log, all or none; fills in `v`, `at` and `clock`.
 
-    Raises `BadInput` for an entry of the wrong form, `Unsafe` outside a write transaction or for another log's signer.
+    `onto` is the tip that this transaction has read, where it has not appended since. Raises `BadInput` for an entry
+    of the wrong form, `Unsafe` outside a write transaction or for another log's signer.
     Entry time is max(now, the head's time): a clock that went back never blocks anybody, the raw clock is kept.
     """
     _check_writing(conn)
-    stored = db.fetch(conn, "SELECT size, root, frontier, time, checkpoint, vkey FROM ledger_head")
-    if not stored:
-        raise NotFound("this house has no ledger yet")
-    size, root, edge, time, checkpoint, vkey = stored[0]
+    onto = tip(conn) if onto is None else onto
+    head, edge = onto.head, onto.edge
+    size, root, time, vkey = head.size, head.root, head.time, head.vkey
     if vkey != signer.vkey:
         raise Unsafe("the signing key is not the one this ledger began with; restore the right key store")
     at = Instant(max(now, time))
     if not entries:
-        return AppendResult(size, size, at, at - now, Head(size, root, Instant(time), checkpoint, vkey))
+        return AppendResult(size, size, at, at - now, head)
     if any("at" in entry or "clock" in entry for entry in entries):
         raise BadInput("an entry that brings its own time; the ledger sets `at` and `clock`")
     written = bodies(entries, {"v": 1, "at": at} if at == now else {"v": 1, "at": at, "clock": now})
@@ -183,13 +208,14 @@ def append(conn: Connection, entries: Sequence[Mapping[str, Json]], now: Instant
     # Crash point `ledger-before-head`: entries are written, the head is not. The transaction does not commit; nothing
     # of it remains.
     crash.point("ledger-before-head")
-    checkpoint = sign_checkpoint(signer, frontier.size, frontier.root)
-    db.run(
+    root = frontier.root
+    checkpoint = sign_checkpoint(signer, frontier.size, root)
+    db.tell(
         conn,
         "UPDATE ledger_head SET size = ?, root = ?, frontier = ?, time = ?, checkpoint = ?",
-        (frontier.size, frontier.root, b"".join(frontier.nodes), at, checkpoint),
+        (frontier.size, root, b"".join(frontier.nodes), at, checkpoint),
     )
-    grown = Head(frontier.size, frontier.root, at, checkpoint, vkey)
+    grown = Head(frontier.size, root, at, checkpoint, vkey)
     return AppendResult(size, frontier.size, at, at - now, grown)
 
 

@@ -24,6 +24,8 @@ FEW = 12
 """Bodies that are read as quickly one by one."""
 EXAMPLES = 24
 """Examples that are tried on bodies of one length before the rest are read one by one."""
+MOST_BYTES = 8_000_000
+"""Memory that kept examples may take, about."""
 
 _HEX, _BASE64, _DIGIT, _FIRST = 1, 2, 4, 8
 _FREE = {"hex": _HEX, "base64": _BASE64}
@@ -130,14 +132,37 @@ class Run:
     skewed: int
 
 
-def well_formed(bodies: Sequence[bytes], told: Told) -> Run | None:
+class Examples:
+    """Examples by the length of their bodies, kept from one run to the next; those that matched last come first."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, list[Example]] = {}
+        self._bytes = 0
+
+    def of(self, length: int) -> list[Example]:
+        """What is known of bodies of this length."""
+        return list(self._kept.get(length, ()))
+
+    def keep(self, example: Example) -> None:
+        """Put an example first that has just matched."""
+        length = len(example.body)
+        here = self._kept.setdefault(length, [])
+        if not here or here[0] is not example:
+            others = [one for one in here if one is not example]
+            self._kept[length] = [example, *others][: EXAMPLES // 2]
+            self._bytes += 4 * length * (len(self._kept[length]) - len(here))
+        if self._bytes > MOST_BYTES:
+            self._kept, self._bytes = {}, 0
+
+
+def well_formed(bodies: Sequence[bytes], told: Told, examples: Examples) -> Run | None:
     """Whether every body is an entry in its one spelling that says what is told of it; `None` if any is not."""
     instants = np.zeros(len(bodies), np.int64)
     skewed = 0
     lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
-        found = _of_length(bodies, told, places, instants)
+        found = _of_length(bodies, told, places, instants, examples)
         if found is None:
             return None
         skewed += found
@@ -145,31 +170,37 @@ def well_formed(bodies: Sequence[bytes], told: Told) -> Run | None:
 
 
 def _of_length(
-    bodies: Sequence[bytes], told: Told, places: npt.NDArray[np.int64], instants: npt.NDArray[np.int64]
+    bodies: Sequence[bytes],
+    told: Told,
+    places: npt.NDArray[np.int64],
+    instants: npt.NDArray[np.int64],
+    examples: Examples,
 ) -> int | None:
     """Put in the instants of the bodies at these places; how many are skewed, `None` if one is at fault."""
     skewed = 0
+    known = examples.of(len(bodies[places[0]]))
     for _ in range(EXAMPLES):
         if len(places) <= FEW:
             break
         raw = b"".join([bodies[i] for i in places])
         rows = np.frombuffer(raw, np.uint8).reshape(len(places), -1)
-        first = bodies[places[0]]
-        entry = read_body(first)
-        if entry is None:
+        example = known.pop(0) if known else _read(bodies[places[0]])
+        if example is None:
             return None
-        example = Example.of(entry, first)
         good = example.matches(rows, np.frombuffer(raw.translate(_LACKS), np.uint8).reshape(rows.shape))
+        if not good.any():
+            continue
+        examples.keep(example)
         matching, here = (rows, places) if good.all() else (rows[good], places[good])
-        beside = told.of(here.tolist())
+        beside = told if len(here) == len(bodies) else told.of(here.tolist())
         if not (
-            set(beside.kinds) == {entry["kind"]}
+            set(beside.kinds) == {example.entry["kind"]}
             and example.says(matching, "subject", beside.subjects)
             and example.says(matching, "use", beside.uses)
         ):
             return None
         instants[here] = example.instants(matching)
-        skewed += len(here) * ("clock" in entry)
+        skewed += len(here) * ("clock" in example.entry)
         places = places[~good]
     for place in places.tolist():
         alone = read_body(bodies[place])
@@ -179,3 +210,8 @@ def _of_length(
         instants[place] = int(str(alone["at"]))
         skewed += "clock" in alone
     return skewed
+
+
+def _read(body: bytes) -> Example | None:
+    entry = read_body(body)
+    return None if entry is None else Example.of(entry, body)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +24,7 @@ from pacte.kernel.errors import BadInput, VerificationFailed
 _ED25519 = b"\x01"
 _DASH = "— "
 _MOST_SIGNATURES = 64
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class Signer(Protocol):
@@ -110,7 +113,7 @@ def check_name(name: str) -> str:
 def sign_note(text: str, signer: Signer) -> str:
     """`text` (which ends with a newline) as a note signed by one key."""
     _check_text(text)
-    key_id = parse_vkey(signer.vkey).key_id
+    key_id = _key_id(signer.vkey)
     signature = base64.b64encode(key_id + signer.sign(text.encode())).decode()
     return f"{text}\n{_DASH}{signer.name} {signature}\n"
 
@@ -169,8 +172,13 @@ def decode_base64(text: str) -> bytes | None:
     return raw if base64.b64encode(raw).decode() == text else None
 
 
+@lru_cache(maxsize=16)
+def _key_id(vkey: str) -> bytes:
+    return parse_vkey(vkey).key_id
+
+
 def _check_text(text: str) -> None:
-    if not text.endswith("\n") or any(ord(c) < 32 and c != "\n" for c in text):
+    if not text.endswith("\n") or _CONTROL.search(text):
         raise VerificationFailed("a note whose text does not end with a newline or holds control characters")
     try:
         text.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -36,6 +37,13 @@ def size_at(conn: Connection, instant: Instant) -> int:
     return low
 
 
+def last_time(conn: Connection, until: Instant) -> Instant | None:
+    """When the last entry up to an instant was written; `None` where there is none, or none that still says so."""
+    query = "SELECT body FROM ledger_entry WHERE idx < ? AND body IS NOT NULL ORDER BY idx DESC LIMIT 1"
+    found = fetch(conn, query, (size_at(conn, until),))
+    return Instant(json.loads(found[0][0])["at"]) if found else None
+
+
 def about(conn: Connection, subject: SubjectId) -> list[tuple[int, Recorded]]:
     """What the log says about one person, oldest first; redacted entries are left out."""
     return [(index, dict(entry)) for index, entry in log.of_subject(conn, subject)]
@@ -67,15 +75,17 @@ def evidence_ends(conn: Connection) -> Iterator[tuple[SubjectId, Instant]]:
             yield SubjectId(str(entry["subject"])), Instant(int(str(entry["evidence_until"])))
 
 
-CHANGES_NOTHING = ("look", "use", "load")
+CHANGES_NOTHING = ("look", "look_aside", "recipient_told", "use", "load")
 """Kinds of entries that change no fact, rule or stop: what was decided before them would be decided again."""
 
 
 def subjects_since(conn: Connection, index: int) -> list[SubjectId]:
     """Everybody about whom an entry from `index` on says something that could change a decision."""
-    query = select(entry_table.c.subject).where(entry_table.c.idx >= index, entry_table.c.subject.is_not(None))
-    query = query.where(entry_table.c.kind.not_in(CHANGES_NOTHING))
-    return [SubjectId(row.subject) for row in conn.execute(query.distinct())]
+    nothing = ", ".join("?" * len(CHANGES_NOTHING))
+    query = (
+        f"SELECT DISTINCT subject FROM ledger_entry WHERE idx >= ? AND subject IS NOT NULL AND kind NOT IN ({nothing})"
+    )
+    return [SubjectId(row[0]) for row in fetch(conn, query, (index, *CHANGES_NOTHING))]
 
 
 def people_since(conn: Connection, index: int) -> bool:
@@ -109,16 +119,16 @@ def newest_subject(conn: Connection) -> SubjectId | None:
     return None if found is None else SubjectId(found)
 
 
-def newest_erasure(conn: Connection) -> tuple[SubjectId, str] | None:
-    """Whose erasure reached an end last, and which end: `done` (no data left) or `evidence_ended`."""
-    erasures = (
-        select(entry_table.c.idx).where(entry_table.c.kind == "erasure", text(RARE)).order_by(entry_table.c.idx.desc())
-    )
-    for index in conn.execute(erasures).scalars():
-        entry = log.entry(conn, index)
-        if entry is not None and entry["step"] in ("done", "evidence_ended"):
-            return SubjectId(str(entry["subject"])), str(entry["step"])
-    return None
+_STEP = re.compile(rb'"step":"(\w+)"')
+
+
+def erasure_steps(conn: Connection, index: int = 0) -> list[tuple[SubjectId, str]]:
+    """Whose erasure took which step, by the entries from `index` on, oldest first."""
+    query = f"SELECT subject, body FROM ledger_entry WHERE idx >= ? AND kind = 'erasure' AND {RARE} ORDER BY idx"
+    rows = fetch(conn, query, (index,))
+    # Bodies are canonical: within a string of theirs no quote stands without a backslash before it.
+    found = ((subject, _STEP.search(body or b"")) for subject, body in rows)
+    return [(SubjectId(subject), step[1].decode()) for subject, step in found if subject and step]
 
 
 def unfinished_erasures(conn: Connection) -> frozenset[SubjectId]:

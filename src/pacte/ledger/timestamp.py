@@ -28,10 +28,10 @@ from pacte.ledger.checkpoint import Checkpoint, unsigned_checkpoint
 _VERSION = bytes.fromhex("020101")
 _SHA256 = bytes.fromhex("300d06096086480165030402010500")  # AlgorithmIdentifier of id-sha256, parameters NULL
 _CERTIFICATE_WANTED = bytes.fromhex("0101ff")
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_TIME = re.compile(r"Time stamp: (\w{3}) +(\d+) (\d\d):(\d\d):(\d\d)(?:\.(\d+))? (\d{4}) GMT")
+_TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d+))?Z")
 _SECONDS = 30
 
+_REFUSED = ("time stamp token is not", "no time stamp token")
 _REASONS = (
     ("message imprint mismatch", "it is about something else than this checkpoint"),
     ("nonce mismatch", "it answers another request than ours"),
@@ -46,8 +46,7 @@ _REASONS = (
     ("signature failure", "its signature does not verify"),
     ("digest failure", "its content was changed after it was signed"),
     ("bad signature", "its signature does not verify"),
-    ("time stamp token is not", "the authority refused the request"),
-    ("no time stamp token", "the authority refused the request"),
+    *((mark, "the authority refused the request") for mark in _REFUSED),
 )
 
 
@@ -109,15 +108,16 @@ def check(stamped: Stamped, ca: Path) -> Stamp:
     if not _asks_for(stamped.query, stamped.note):
         raise VerificationFailed("a time-stamp that does not verify: its request is not about this checkpoint")
     with tempfile.TemporaryDirectory() as directory:
-        token, query = Path(directory, "token.tsr"), Path(directory, "query.tsq")
-        token.write_bytes(stamped.token)
+        answer, query, token = (Path(directory, name) for name in ("answer.tsr", "query.tsq", "token.der"))
+        answer.write_bytes(stamped.token)
         query.write_bytes(stamped.query)
-        verify = ["-verify", "-in", str(token), "-queryfile", str(query), "-CAfile", str(ca)]
-        shown = _openssl("-reply", "-in", str(token), "-text")
-        time = _time(shown.stdout)
-        if time is None:
-            raise VerificationFailed(_refusal(shown.stdout))
+        verify = ["-verify", "-in", str(answer), "-queryfile", str(query), "-CAfile", str(ca)]
+        _openssl("-reply", "-in", str(answer), "-token_out", "-out", str(token))
         now = _openssl(*verify)
+        # INVARIANT: the time is read from what the authority signed. The answer around it is anybody's to write.
+        time = _time(token.read_bytes()) if token.exists() else None
+        if time is None:
+            raise VerificationFailed(_refusal(now.stderr))
         if now.returncode and "has expired" in now.stderr:
             then = _openssl(*verify, "-attime", str(time // 1_000_000))
             if not then.returncode:
@@ -210,26 +210,56 @@ def _openssl(*arguments: str) -> subprocess.CompletedProcess[str]:
             encoding="utf-8",
             errors="replace",
             timeout=_SECONDS,
-            env={**os.environ, "LC_ALL": "C"},
+            # Not the house's environment: a passphrase or a database's address may stand in it.
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired:
         raise PacteError("`openssl` did not come to an end; the time-stamp was not checked") from None
 
 
-def _time(shown: str) -> Instant | None:
-    found = _TIME.search(shown)
-    if found is None or found[1] not in _MONTHS:
-        return None
-    month, micros = _MONTHS.index(found[1]) + 1, int(f"{found[6] or 0:0<6}"[:6])
-    day, hour, minute, second, year = (int(found[i]) for i in (2, 3, 4, 5, 7))
+def _time(token: bytes) -> Instant | None:
+    """`genTime` of the TSTInfo in a token, as openssl writes it out: DER. Source: RFC 5652 §5.1, RFC 3161 §2.4.2."""
     try:
+        (content_info,) = _parts(token)
+        _, explicit = _inside(content_info, 0x30)
+        (signed_data,) = _inside(explicit, 0xA0)
+        _, explicit = _inside(_inside(signed_data, 0x30)[2], 0x30)
+        (octets,) = _inside(explicit, 0xA0)
+        (info,) = _inside(octets, 0x04)
+        tag, said = _inside(info, 0x30)[4]
+        found = _TIME.fullmatch(said) if tag == 0x18 else None
+        if found is None:
+            return None
+        year, month, day, hour, minute, second = (int(found[i]) for i in range(1, 7))
+        micros = int(f"{(found[7] or b'0').decode():0<6}"[:6])
         return from_datetime(datetime(year, month, day, hour, minute, second, micros, UTC))
-    except ValueError:
+    except (ValueError, IndexError):
         return None
 
 
-def _refusal(shown: str) -> str:
-    if "Status:" in shown and "Status: Granted" not in shown:
+def _inside(part: tuple[int, bytes], tag: int) -> list[tuple[int, bytes]]:
+    """The parts of a part that must have this tag; raises `ValueError`."""
+    if part[0] != tag:
+        raise ValueError("another part was expected here")
+    return _parts(part[1])
+
+
+def _parts(der: bytes) -> list[tuple[int, bytes]]:
+    """What stands side by side in DER, as (tag, content); raises `ValueError` or `IndexError` where it is none."""
+    found, at = [], 0
+    while at < len(der):
+        tag, length, at = der[at], der[at + 1], at + 2
+        if length > 0x80:  # the length of the length
+            length, at = int.from_bytes(der[at : at + length - 0x80], "big"), at + length - 0x80
+        if length == 0x80 or at + length > len(der):
+            raise ValueError("a part without an end")
+        found.append((tag, der[at : at + length]))
+        at += length
+    return found
+
+
+def _refusal(said: str) -> str:
+    if any(mark in said for mark in _REFUSED):
         return "the time-stamping authority refused the request"
     return "an answer of the time-stamping authority that is no time-stamp; is the address that of an authority?"
 

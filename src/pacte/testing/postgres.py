@@ -31,6 +31,11 @@ class Server:
         """The process that `kill -9` of a test ends; the next `Server` on the same directory recovers."""
         return int(self._server.get_pid())
 
+    @property
+    def programs(self) -> Path:
+        """The folder of the programs that came with this server, `pg_dump` and `pg_restore` among them."""
+        return Path(f"/proc/{self.pid}/exe").resolve().parent
+
     def database(self, name: str = "", template: str = "") -> str:
         """Make a database, empty or a copy of the one at the address `template` (which nobody may be using)."""
         name = name or f"pacte_{secrets.token_hex(6)}"

@@ -141,7 +141,7 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
     asked = json.loads(source.readline())
     threads = min(_THREADS, os.cpu_count() or 1)
     duck = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": f"{asked['memory'] >> 10}KiB"})
-    known: set[str] = set()
+    known: Mapping[str, Collection[str]] = {}
     try:
         people = pa.ipc.open_stream(source).read_all()
         known = _fill(duck, people)
@@ -169,15 +169,15 @@ def confine(memory: int, seconds: float) -> None:
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
 
 
-def _fill(duck: duckdb.DuckDBPyConnection, people: pa.Table) -> set[str]:
-    """Make the tables of the copy; answers the names in it."""
+def _fill(duck: duckdb.DuckDBPyConnection, people: pa.Table) -> dict[str, dict[str, str]]:
+    """Make the tables of the copy; answers them, with their columns."""
     duck.register("_people", people)
     tables = _tables(people.column_names)
     for table, offered in tables.items():
         chosen = ", ".join(f"{_quoted(column)} AS {_quoted(name)}" for name, column in offered.items())
         duck.execute(f"CREATE TABLE {_quoted(table)} AS SELECT {chosen} FROM _people ORDER BY {PSEUDONYM}")
     duck.unregister("_people")
-    return {name for table, offered in tables.items() for name in (table, *offered)}
+    return tables
 
 
 def _tables(names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -219,12 +219,12 @@ def _send(target: BinaryIO, table: pa.Table, *, more: bool) -> None:
     target.write(json.dumps({"more": more}).encode() + b"\n" + _stream(table))
 
 
-def _refuse(target: BinaryIO, error: Exception, known: Collection[str]) -> None:
+def _refuse(target: BinaryIO, error: Exception, known: Mapping[str, Collection[str]]) -> None:
     denied = isinstance(error, duckdb.PermissionException)
     target.write(json.dumps({"error": _words(error, known), "denied": denied}).encode() + b"\n")
 
 
-def _words(error: Exception, known: Collection[str]) -> str:
+def _words(error: Exception, known: Mapping[str, Collection[str]]) -> str:
     """What went wrong, without a value: DuckDB's own words are kept where they are about names only."""
     match error:
         case BadInput():
@@ -236,14 +236,23 @@ def _words(error: Exception, known: Collection[str]) -> str:
         case duckdb.OutOfMemoryException() | MemoryError():
             return _TOO["much"]
         case duckdb.ParserException() | duckdb.BinderException() | duckdb.CatalogException():
-            return _without_values(str(error), known)
+            return _without_values(str(error), known) + _instead(str(error), known)
         case duckdb.ConversionException() | duckdb.OutOfRangeException():
             return "a value does not fit the type or the range that the query asks for; `try_cast` gives null instead"
     return "the query cannot be answered"
 
 
-def _without_values(message: str, known: Collection[str]) -> str:
+def _instead(message: str, known: Mapping[str, Collection[str]]) -> str:
+    """The tables that there are, where another was asked for: the engine would name those of its own."""
+    there = ", ".join(f"`{table}`" for table in known)
+    return f"; there are the tables {there}" if "Table with name" in message else ""
+
+
+def _without_values(message: str, tables: Mapping[str, Collection[str]]) -> str:
     """A message about names, without its echo of the query; what nobody declared is shown if it looks like a name."""
+    known = {name for table, columns in tables.items() for name in (table, *columns)}
+    if "Table with name" in message:
+        message = message.partition("Did you mean")[0]
     first = re.split(r"\n+LINE \d+:|\s*Candidate functions:|\s*You might need", message)[0].partition(": ")[2]
     first = re.sub(r"with name (.*?) does not exist", lambda found: f'named "{found[1]}" does not exist', first)
     shown = re.sub(r'"([^"]*)"', lambda found: f"`{found[1]}`" if found[1] in known else named(found[1]), first)
