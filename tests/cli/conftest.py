@@ -95,8 +95,8 @@ class Shop:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """The shop; tests read it, and copy it before they change anything but the looks that it records."""
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The shop as it was made; no test runs a command on it, so that every copy of it is the same."""
     base = tmp_path_factory.mktemp("cli")
     house = base / "shop"
     files = generate(base / "files", 300, now=now())
@@ -113,19 +113,25 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(house, base / "files", permitted, denied, use["use"], rejects)
 
 
+@pytest.fixture(scope="session")
+def shop(opened: Shop) -> Shop:
+    """The shop that tests read: only looks and answers, which it records, are added to it."""
+    return opened.copy(opened.house.with_name("read"))
+
+
 @pytest.fixture
-def mine(shop: Shop, tmp_path: Path) -> Iterator[Shop]:
+def mine(opened: Shop, tmp_path: Path) -> Iterator[Shop]:
     """A copy of the shop that a test may change; the whole house is checked afterwards."""
-    copy = shop.copy(tmp_path / "mine")
+    copy = opened.copy(tmp_path / "mine")
     yield copy
     with open_house(copy.house) as home:
         assert home.check() == []
 
 
 @pytest.fixture
-def spoilt(shop: Shop, tmp_path: Path) -> Shop:
+def spoilt(opened: Shop, tmp_path: Path) -> Shop:
     """A copy of the shop that a test may break."""
-    return shop.copy(tmp_path / "spoilt")
+    return opened.copy(tmp_path / "spoilt")
 
 
 @pytest.fixture(params=["en", "fr"])

@@ -172,12 +172,30 @@ def test_a_reader_whose_files_went_away_is_asked_to_come_again(engine: Engine, l
     """A copy that was replaced and unlinked while somebody read by it is no error of the rules, and nobody's no."""
     with db.write(engine) as conn:
         snapshot.write(conn, lake)
-    for path in lake.iterdir():
-        path.rename(path.with_suffix(".gone"))
     with db.read(engine) as conn:
+        before = {segment.file for segment in segments.segments(conn)}
+        with db.write(engine) as other:
+            snapshot.write(other, lake)
+        for name in before:
+            (lake / name).unlink()
         with pytest.raises(Conflict, match="ask again"):
             _statuses(conn, lake)
         with pytest.raises(Conflict, match="ask again"):
+            snapshot.subjects(conn, lake, np.array([1]))
+    with db.read(engine) as conn:
+        assert _statuses(conn, lake)
+
+
+def test_a_copy_whose_files_are_gone_is_told(engine: Engine, lake: Path) -> None:
+    """Files that the newest manifest names and nobody finds do not come back by asking again."""
+    with db.write(engine) as conn:
+        snapshot.write(conn, lake)
+    for path in lake.iterdir():
+        path.rename(path.with_suffix(".gone"))
+    with db.read(engine) as conn:
+        with pytest.raises(Unsafe, match="are gone"):
+            _statuses(conn, lake)
+        with pytest.raises(Unsafe, match="are gone"):
             snapshot.subjects(conn, lake, np.array([1]))
 
 
