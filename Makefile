@@ -51,6 +51,7 @@ soak: $(VENV)/.ready-test ## long simulations
 pin: ## resolve the requirements again (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) --all-extras --group build --group test pyproject.toml -o requirements/test.txt
 	$(COMPILE) -c requirements/test.txt --no-annotate pyproject.toml -o requirements/base.txt
+	$(COMPILE) -c requirements/test.txt --no-annotate --extra web pyproject.toml -o requirements/web.txt
 	$(COMPILE) -c requirements/test.txt --no-annotate --group build -o requirements/build.txt
 
 clean: ## remove what the commands made, but not .venv
@@ -63,14 +64,20 @@ $(VENV)/.created:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.ready-demo: $(VENV)/.created requirements/base.txt requirements/build.txt pyproject.toml
+$(VENV)/.ready-demo: $(VENV)/.created requirements/web.txt requirements/build.txt pyproject.toml
 	@echo 'installing what pacte needs into $(VENV), once (about a minute)'
-	$(PIP) install -q --require-hashes -r requirements/base.txt
+	$(PIP) install -q --require-hashes -r requirements/web.txt
 	$(PIP) install -q --require-hashes -r requirements/build.txt
 	$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.ready-test: $(VENV)/.created requirements/test.txt pyproject.toml
+$(VENV)/.ready-npm: requirements/npm/package.json requirements/npm/package-lock.json
+	@rm -rf $(VENV)/npm && mkdir -p $(VENV)/npm && cp requirements/npm/*.json $(VENV)/npm/
+	@if command -v npm >/dev/null; then cd $(VENV)/npm && npm ci --silent --ignore-scripts --no-audit --no-fund; \
+	else echo 'no npm here: the tests of accessibility will be skipped and say so'; fi
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.created $(VENV)/.ready-npm requirements/test.txt pyproject.toml
 	@echo 'installing what pacte and its tests need into $(VENV), once (about a minute)'
 	$(PIP) install -q --require-hashes -r requirements/test.txt
 	$(PIP) install -q --no-deps --no-build-isolation -e .

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import choices, imports, keys, ledger, load, one, population
+from bench import choices, imports, keys, ledger, load, one, population, web
 from bench.figure import SCALES, Figure, Scale
 
 TARGET = Path("build/bench.json")
@@ -22,6 +22,7 @@ PARTS: tuple[Callable[[Scale], Iterator[tuple[str, Figure]]], ...] = (
     keys.figures,
     choices.figures,
     load.figures,
+    web.figures,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from pacte.testing.postgres import Server
 
 settings.register_profile("pacte", deadline=None, print_blob=True)
 settings.load_profile("pacte")
+
+os.environ.setdefault("PACTE_CHROMIUM", "none")  # a picture takes seconds: the test of pictures names a browser
 
 DATABASES = ("sqlite", "postgresql")
 

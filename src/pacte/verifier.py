@@ -1,18 +1,20 @@
-"""Verify a pacte proof file or ledger export, alone: this one file, Python and `cryptography`, nothing of pacte.
+"""Verify a pacte proof, receipt or ledger export, alone: this one file, Python and `cryptography`, nothing of pacte.
 
-    python verifier.py FILE [--checkpoint OLD]... [--key VKEY] [--anchors anchors.log] [--details] [--lang fr] [--json]
+    python verifier.py FILE [--checkpoint KEPT]... [--key VKEY] [--anchors anchors.log] [--details] [--lang fr] [--json]
 
 It trusts nobody: every byte of the file must be in its one permitted spelling, every hash and signature is recomputed,
-and whatever was kept elsewhere (an earlier checkpoint, the anchors, the key as published) is compared. It then says in
-words what the file shows and what it does not show: a line per entry, or with `--details` everything that was checked.
+and whatever was kept elsewhere (a checkpoint or a receipt, the anchors, the key as published) is compared. It then says
+in words what the file shows and what it does not show: a line per entry, or with `--details` everything that was
+checked.
 Exit code 0: verifies; 7: does not verify; 2: cannot be started so.
 
 Later versions of pacte may record more than this file knows: an entry of an unknown kind, of a higher version (`v`) or
 with unknown keys is verified as a leaf of the tree, and reported as not understood. What is understood is held to its
 form.
 
-Formats: `pacte-proof/1` and `pacte-ledger/1` (written by pacte.ledger.proof and pacte.ledger.export), signed notes and
-checkpoints (c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof), Merkle tree (RFC 9162 §2.1).
+Formats: `pacte-proof/1`, `pacte-receipt/1`, `pacte-continuation/1` and `pacte-ledger/1` (written by pacte.ledger.proof,
+pacte.consent.receipt, pacte.app.receipts and pacte.ledger.export), signed notes and checkpoints (c2sp.org/signed-note,
+c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof), Merkle tree (RFC 9162 §2.1).
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ except ImportError:
     )
     sys.exit(2)
 
-PROOF_FORMAT, EXPORT_FORMAT = "pacte-proof/1", "pacte-ledger/1"
+PROOF_FORMAT, RECEIPT_FORMAT, EXPORT_FORMAT = "pacte-proof/1", "pacte-receipt/1", "pacte-ledger/1"
 VERIFIES, CANNOT_START, DOES_NOT_VERIFY = 0, 2, 7
 
 LARGEST_PROOF = 64 * 1024 * 1024
@@ -97,10 +99,11 @@ def verify_bytes(
     anchors: str | bytes | None = None,
     lang: str = "en",
 ) -> Report:
-    """Verify a proof file or a ledger export; never raises for anything that is in the files.
+    """Verify a proof, a receipt or a ledger export; never raises for anything that is in the files.
 
-    `checkpoints` are signed checkpoints kept from earlier, `key` is the log's verifier key as known from elsewhere,
-    `anchors` is the content of an anchors file. `lang` is `en` or `fr`.
+    `checkpoints` are what was kept of the log at other times, earlier or later: signed checkpoints, receipts, proofs or
+    continuations. `key` is the log's verifier key as known from elsewhere, `anchors` is the content of an anchors file.
+    `lang` is `en` or `fr`.
     """
     return verify_file(io.BytesIO(data), checkpoints=checkpoints, key=key, anchors=anchors, lang=lang)
 
@@ -134,6 +137,20 @@ def verify_file(
     return Report(True, tuple(run.shows), tuple(run.does_not_show), (), run.summary())
 
 
+def catalogue(lang: str) -> dict[str, Any]:
+    """Every word of a report in one language, and the forms of entries: the verifier in a browser has no other."""
+    say = _Words(lang)
+    return {
+        "lang": lang,
+        "kinds": _KINDS,
+        "variants": _VARIANTS,
+        "words": {code: say.template(code) for code in _WORDS},
+        "labels": {name: words[say.column] for name, words in _LABELS.items()},
+        "parts": _PARTS,
+        "months": list(_MONTHS[say.column]),
+    }
+
+
 # --- the two kinds of file -------------------------------------------------------------------------------------------
 
 
@@ -152,11 +169,24 @@ class _Outside:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A checkpoint from outside whose signature is by the file's key; `time` is an anchor's."""
+    """A checkpoint whose signature is by the file's key; `time` is an anchor's.
+
+    `paths` lead to it from the checkpoints of earlier sizes: what a receipt, a proof or a continuation brings along.
+    """
 
     size: int
     root: bytes
     time: int | None = None
+    paths: dict[int, list[bytes]] = field(default_factory=dict)
+
+    def continues(self, other: _Seen) -> bool | None:
+        """Whether one of the two logs is the beginning of the other; `None` where nothing here can tell."""
+        early, late = (self, other) if self.size < other.size else (other, self)
+        if early.size == late.size:
+            return early.root == late.root
+        if early.size not in late.paths:
+            return None
+        return _consistent(early.size, late.size, late.paths[early.size], early.root, late.root)
 
 
 @dataclass
@@ -199,9 +229,9 @@ class _Run:
         kept, anchored = [], []
         for note in self.outside.checkpoints:
             try:
-                kept.append(_Seen(*_open_checkpoint(_text(note), key)))
-            except _Refused:
-                self.problem("kept_unsigned")
+                kept.append(_open_kept(note, key))
+            except _Refused as refused:
+                self.problem("kept_unsigned" if refused.code == "checkpoint" else "kept_form")
         *lines, rest = (self.outside.anchors or b"").split(b"\n")
         if not rest and lines and b"\0" in lines[-1]:  # a block that a power cut kept from the disk reads as zeros
             rest = lines.pop()
@@ -221,8 +251,10 @@ class _Run:
         code = "brief_log" if self.outside.key is None else "brief_log_known"
         self.heading.append(self.say(code, log=key.name, key_id=key.key_id.hex(), size=self.say.number(size)))
 
-    def compared(self, same: list[_Seen]) -> None:
+    def compared(self, same: list[_Seen], size: int) -> None:
         """Everything that was kept elsewhere and compared, in a line."""
+        later = [seen for seen in same if seen.time is None and seen.size > size]
+        same = [seen for seen in same if seen not in later]
         anchored = [seen for seen in same if seen.time is not None]
         kinds = []
         if anchored:
@@ -233,6 +265,9 @@ class _Run:
             kinds.append(self.say.count("brief_checkpoints", kept, size=self.say.number(largest)))
         if kinds:
             self.heading.append(self.say("brief_compared", what=self.say("and").join(kinds)))
+        if later:
+            largest = max(seen.size for seen in later)
+            self.heading.append(self.say("brief_compared_later", size=self.say.number(largest)))
 
     def strange(self, unknown: list[tuple[int, dict[str, Any]]], count: int) -> None:
         """Say which entries this verifier does not understand: their place is shown, their sense is not.
@@ -267,24 +302,33 @@ class _Run:
 
 
 class _Proof(_Run):
-    """A proof file: one person's entries under one checkpoint."""
+    """A proof file, or the receipt that holds one: one person's entries under one checkpoint."""
 
     def verify(self, file: BinaryIO) -> None:
         data = file.read(LARGEST_PROOF + 1)
         if len(data) > LARGEST_PROOF:
             _refuse("too_large")
         document = _load(data)
-        _keys(document, _PROOF_KEYS, "form_keys")
+        is_receipt = isinstance(document, dict) and document.get("format") == RECEIPT_FORMAT
+        _keys(document, _RECEIPT_KEYS if is_receipt else _PROOF_KEYS, "form_keys")
         if _pretty(document) != data:
             _refuse("form_bytes")
+        if not is_receipt:
+            self._verify(document)
+            return
+        _expect(document, _RECEIPT_KEYS)
+        proof = document["proof"]
+        _keys(proof, _PROOF_KEYS, "form_keys")
+        _expect(proof, _PROOF_KEYS)
+        _check_seal(document, RECEIPT_FORMAT, _parse_key(proof["vkey"]))
+        self._verify(proof, document)
+
+    def _verify(self, document: dict[str, Any], receipt: dict[str, Any] | None = None) -> None:
         if document["format"] != PROOF_FORMAT:
             _refuse("format")
         _expect(document, _PROOF_KEYS)
         key = _parse_key(document["vkey"])
-        sealed = {name: value for name, value in document.items() if name != "seal"}
-        signature = _decode(document["seal"])
-        if signature is None or not key.verifies(PROOF_FORMAT.encode() + b"\n" + _canonical(sealed), signature):
-            _refuse("seal")
+        _check_seal(document, PROOF_FORMAT, key)
         # From here on every byte of the file is the key holder's word; what follows checks that word.
         self.check_key(document["vkey"])
         size, root = _open_checkpoint(document["checkpoint"], key)
@@ -295,7 +339,13 @@ class _Proof(_Run):
         _check_beginning(entries, key)
         strange = [(index, entry) for index, entry in entries.items() if not _wholly_understood(entry)]
         self.strange(strange, len(strange))
-        self.heading.append(self.say("brief_person", subject=document["subject"]))
+        if receipt is None:
+            self.heading.append(self.say("brief_person", subject=document["subject"]))
+        else:
+            index = _check_receipt(receipt, document, entries, key, size)
+            self.heading.append(self.say("brief_receipt", subject=document["subject"], index=index))
+            self.show("receipt_agrees", id=receipt["consentReceiptID"], index=index)
+            self.limit("receipt_words")
         self.head(key, size)
         seen = self._compare(document, key, size, root)
         self.show("proof_sealed", log=key.name, key_id=key.key_id.hex(), size=size, root=root.hex())
@@ -382,36 +432,43 @@ class _Proof(_Run):
         return found
 
     def _compare(self, document: dict[str, Any], key: _Key, size: int, root: bytes) -> bool:
-        paths: dict[int, list[bytes]] = {}
-        for item in document["consistency"]:
-            _expect(item, _CONSISTENCY_KEYS)
-            if item["size"] in paths or not 0 < item["size"] <= size:
-                _refuse("consistency")
-            paths[item["size"]] = [bytes.fromhex(node) for node in item["path"]]
+        paths = _paths(document["consistency"], size)
         kept, anchored = self.seen_before(key)
         # Of the anchors, the last that this proof can know must be comparable: it vouches for those before it.
         within = [seen for seen in anchored if seen.size <= size]
         needed = [*kept, *([max(within, key=lambda seen: seen.size)] if within else anchored[:1])]
+        # What is shown to be of this history may itself lead to others: a later receipt brings paths along.
+        standing, waiting, agreeing = [_Seen(size, root, paths=paths)], [*kept, *anchored], list[_Seen]()
+        while waiting:
+            left = []
+            for seen in waiting:
+                known = [(one, same) for one in standing if (same := one.continues(seen)) is not None]
+                torn = next((one for one, same in known if not same), None)
+                if not known:
+                    left.append(seen)
+                elif torn is None:
+                    agreeing.append(seen)
+                    standing += [seen] if seen.paths else []
+                    self._agrees(seen, size)
+                elif torn is not standing[0]:
+                    self.problem("forked_between", size=seen.size, other=torn.size)
+                else:
+                    self.problem("forked" if seen.size > size else "rewritten", size=seen.size, here=size)
+            if len(left) == len(waiting):
+                break
+            waiting = left
         for seen in needed:
-            if seen.size != size and seen.size not in paths:
-                self.problem("not_comparable", size=seen.size, proof=size)
-        agreeing = []
-        for seen in [*kept, *anchored]:
-            if seen.size == size:
-                same = seen.root == root
-            elif seen.size in paths:
-                same = _consistent(seen.size, size, paths[seen.size], seen.root, root)
-            else:
-                continue
-            if same:
-                agreeing.append(seen)
-                self.show(
-                    "continues" if seen.time is None else "continues_anchor", size=seen.size, time=_time(seen.time)
-                )
-            else:
-                self.problem("rewritten", size=seen.size)
-        self.compared(agreeing)
+            if any(seen is one for one in waiting):
+                code = "not_comparable_later" if seen.size > size and seen.time is None else "not_comparable"
+                self.problem(code, size=seen.size, proof=size)
+        self.compared(agreeing, size)
         return bool(needed)
+
+    def _agrees(self, seen: _Seen, size: int) -> None:
+        if seen.time is not None:
+            self.show("continues_anchor", size=seen.size, time=_time(seen.time))
+        else:
+            self.show("continues_later" if seen.size > size else "continues", size=seen.size)
 
     def _tell(
         self,
@@ -479,7 +536,7 @@ class _Export(_Run):
                 self.problem("rewritten", size=one.size)
             else:
                 self.show("continues" if one.time is None else "continues_anchor", size=one.size, time=_time(one.time))
-        self.compared(seen)
+        self.compared(seen, size)
         self._brief(walk)
         self.show("export_signed", log=key.name, key_id=key.key_id.hex(), size=size, root=root.hex())
         self.show("export_entries", redacted=walk.redacted, first=_time(walk.first), last=_time(walk.last))
@@ -670,7 +727,7 @@ def _parse_key(vkey: str) -> _Key:
     if not match or raw is None or raw[:1] != b"\x01" or any(ord(c) < 32 for c in match[1]):
         _refuse("vkey")
     key = _Key(match[1], raw[1:])
-    if key.key_id.hex() != match[2] or key.name == PROOF_FORMAT:
+    if key.key_id.hex() != match[2] or key.name in (PROOF_FORMAT, RECEIPT_FORMAT):
         _refuse("vkey")
     return key
 
@@ -689,7 +746,7 @@ def _open_checkpoint(note: str, key: _Key) -> tuple[int, bytes]:
         if dash != "—" or not name or raw is None or len(raw) < 5:
             _refuse("checkpoint")
         if (name, raw[:4]) == (key.name, key.key_id):
-            if not key.verifies(text.encode(), raw[4:]):
+            if not key.verifies(_encode(text), raw[4:]):
                 _refuse("checkpoint")
             signed = True
     lines = text.split("\n")
@@ -697,6 +754,41 @@ def _open_checkpoint(note: str, key: _Key) -> tuple[int, bytes]:
     if not signed or root is None or len(root) != 32 or lines[0] != key.name:
         _refuse("checkpoint")
     return _decimal(lines[1], "checkpoint"), root
+
+
+def _check_seal(document: dict[str, Any], form: str, key: _Key) -> None:
+    sealed = {name: value for name, value in document.items() if name != "seal"}
+    signature = _decode(document["seal"])
+    if signature is None or not key.verifies(form.encode() + b"\n" + _canonical(sealed), signature):
+        _refuse("seal")
+
+
+def _open_kept(kept: bytes, key: _Key) -> _Seen:
+    """What was kept of a log at another time: a signed checkpoint, or a receipt, proof or continuation with its paths.
+
+    Of a file only the signed checkpoint is believed, and of the paths only that they lead to it.
+    """
+    if not kept.startswith(b"{"):
+        return _Seen(*_open_checkpoint(_text(kept), key))
+    document = _load(kept)
+    if isinstance(document, dict) and document.get("format") == RECEIPT_FORMAT:
+        document = document.get("proof")
+    if not isinstance(document, dict) or not isinstance(document.get("checkpoint"), str):
+        _refuse("kept_form")
+    if not isinstance(document.get("consistency"), list):
+        _refuse("kept_form")
+    size, root = _open_checkpoint(document["checkpoint"], key)
+    return _Seen(size, root, paths=_paths(document["consistency"], size))
+
+
+def _paths(items: list[Any], size: int) -> dict[int, list[bytes]]:
+    """The paths to a checkpoint of `size` entries, by the earlier size that each begins at."""
+    paths: dict[int, list[bytes]] = {}
+    for item in items:
+        if not _fits(item, _CONSISTENCY_KEYS) or item["size"] in paths or not 0 < item["size"] <= size:
+            _refuse("consistency")
+        paths[item["size"]] = [bytes.fromhex(node) for node in item["path"]]
+    return paths
 
 
 def _parse_tlog_proof(text: str, index: int, checkpoint: str) -> list[bytes]:
@@ -718,6 +810,79 @@ def _anchor(line: bytes, key: _Key) -> _Seen:
     if (size, root.hex()) != (item["size"], item["root"]):
         _refuse("checkpoint")
     return _Seen(size, root, item["time"])
+
+
+# --- receipts --------------------------------------------------------------------------------------------------------
+
+KANTARA = "KI-CR-v1.1.0"
+NOT_RECORDED = "not recorded"
+_RECORD = "record dpv:hasRecordOfActivity 0"
+_CONSENTS = {"given": "dpv:ConsentGiven", "refused": "dpv:ConsentRefused", "withdrawn": "dpv:ConsentWithdrawn"}
+
+
+def _check_receipt(
+    receipt: dict[str, Any], proof: dict[str, Any], entries: dict[int, dict[str, Any]], key: _Key, size: int
+) -> int:
+    """Hold a receipt against the choice that it is of; returns that entry's index."""
+    index = proof["question"].get("entry")
+    entry = entries.get(index) if _is_count(index) else None
+    if entry is None or entry["kind"] != "choice" or not _understood(entry):
+        _refuse("receipt_choice")
+    for path, value in _receipt_says(proof["subject"], index, entry, key, size).items():
+        if _at(receipt, path) != value:
+            _refuse("receipt_differs", name=path.replace(" ", "."), index=index)
+    return int(index)
+
+
+def _receipt_says(subject: str, index: int, entry: dict[str, Any], key: _Key, size: int) -> dict[str, object]:
+    """Every field of a receipt that follows from the entry and its place in the log: where it stands, what it is."""
+    said = entry.get("effective", entry["at"])
+    act, receipt, record = entry["act"], _uuid(f"{key.vkey}\n{index}\n{size}"), _uuid(f"{key.vkey}\n{index}")
+    status = "dpv:hasConsentStatus" if act in _CONSENTS else "dpv:hasStatus"
+    return {
+        "version": KANTARA,
+        "consentTimestamp": max(0, said // 1_000_000),
+        "consentReceiptID": receipt,
+        "publicKey": key.vkey,
+        "piiPrincipalId": subject,
+        "services 0 purposes 0 consentType": "EXPLICIT" if act == "given" else act.upper(),
+        "record dct:identifier": receipt,
+        f"{_RECORD} dct:identifier": record,
+        f"{_RECORD} dct:source": f"{key.name}#{index}",
+        f"{_RECORD} dpv:hasDataSubject dct:identifier": subject,
+        f"{_RECORD} dpv:hasNotice dct:identifier": entry.get("notice", NOT_RECORDED),
+        f"{_RECORD} dpv:hasNotice dct:hasVersion": entry.get("notice_version", NOT_RECORDED),
+        f"{_RECORD} dpv:hasNotice dct:language": entry.get("locale", "und"),
+        f"{_RECORD} dpv:hasProcess 0 dpv:hasPurpose dct:identifier": entry["purpose"],
+        f"{_RECORD} {status} 0 @type 0": _CONSENTS.get(act, f"pacte:{act}"),
+        f"{_RECORD} {status} 0 dpv:hasIndicationMethod": entry["method"],
+        f"{_RECORD} {status} 0 dpv:isIndicatedAtTime": _iso(said),
+        f"{_RECORD} {status} 0 dct:valid": _iso(entry["expires"]) if "expires" in entry else "until changed",
+    }
+
+
+def _uuid(text: str) -> str:
+    """A UUID of version 8 (RFC 9562 §5.8) that follows from a text."""
+    digits = hashlib.sha256(f"{RECEIPT_FORMAT}\n{text}".encode()).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
+def _iso(instant: int) -> str:
+    """The second of an instant, ISO 8601, UTC."""
+    return _time(instant).replace(" UTC", "Z").replace(" ", "T")
+
+
+def _at(value: Any, path: str) -> object:
+    """What stands at a path of keys and places in lists; `None` where nothing does."""
+    for step in path.split(" "):
+        if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        elif isinstance(value, dict) and step in value:
+            value = value[step]
+        else:
+            return None
+    return value
 
 
 # --- the form of things ----------------------------------------------------------------------------------------------
@@ -827,7 +992,7 @@ def _decode(text: str) -> bytes | None:
 
 
 def _decimal(digits: str, code: str) -> int:
-    if not re.fullmatch(r"0|[1-9][0-9]{0,17}", digits):
+    if not re.fullmatch(r"0|[1-9][0-9]{0,15}", digits) or int(digits) > LARGEST_INTEGER:
         _refuse(code)
     return int(digits)
 
@@ -876,6 +1041,25 @@ _PROOF_KEYS: _Form = {
     "answers": _is_list,
     "seal": _is_text,
 }
+_RECEIPT_KEYS: _Form = {
+    "format": _is_text,
+    "version": _is_text,
+    "jurisdiction": _is_text,
+    "consentTimestamp": _is_count,
+    "collectionMethod": _is_text,
+    "consentReceiptID": _is_text,
+    "publicKey": _is_text,
+    "language": _is_text,
+    "piiPrincipalId": _hex(32),
+    "piiControllers": _list_of(_is_object),
+    "policyUrl": _is_text,
+    "services": _list_of(_is_object),
+    "sensitive": lambda value: isinstance(value, bool),
+    "spiCat": _list_of(_is_text),
+    "record": _is_object,
+    "proof": _is_object,
+    "seal": _is_text,
+}
 _ENTRY_KEYS: _Form = {"index": _is_count, "entry": _is_object, "salt": _hex(32), "tlog_proof": _is_text}
 _MEMBERSHIP_KEYS: _Form = {
     "use": _hex(32),
@@ -898,6 +1082,10 @@ _SET_KEYS: _Form = {"root": _hex(64), "size": _is_count, "buckets": lambda value
 def _keys(value: object, form: _Form, code: str) -> None:
     if not isinstance(value, dict) or value.keys() != form.keys():
         _refuse(code)
+
+
+def _fits(value: object, form: _Form) -> bool:
+    return isinstance(value, dict) and value.keys() == form.keys() and _all_right(value, form)
 
 
 def _expect(value: object, form: _Form) -> None:
@@ -941,12 +1129,16 @@ _KINDS = {
     "told": "subject:p notice:d effective:i how:t |",
     "choice": "subject:p purpose:t act:t learned:i method:t grade:t voice:t authenticated:n | effective:i channel:t "
     "recipient:t expires:i notice:d locale:t notice_version:t form:d signal:t reason:t",
+    "form": "form:d name:t locale:t effective:i | picture:d",
+    "preference": "subject:p channel:t setting:t value:t effective:i |",
     "load": "load:t dataset:t source:t file:d mapping:d rows:n accepted:n rejected:n unchanged:n segments:l |",
     "use": "use:p purpose:t fields:l categories:l as_of:i known:n rules:d policy:d counts:o candidates:n "
     "expires:i domain:t mode:t | channel:t recipient:t set:s until:i subject:p within:p",
     "look": "subject:p purpose:t reason:t |",
     "look_aside": "load:t rows:n purpose:t reason:t |",
     "recipient_told": "subject:p recipient:t choice:n effective:i how:t |",
+    "staff": "member:p act:t staff_role:t |",
+    "api_key": "key:p act:t scopes:l bound:l | expires:i",
     "stop": "scope:t effective:i reason:t |",
     "stop_lifted": "scope:t effective:i reason:t |",
     "keys": "step:t epoch:n effective:i |",
@@ -1055,9 +1247,12 @@ class _Words:
         self.lang = lang
         self.column = _LANGUAGES.index(lang)
 
+    def template(self, code: str) -> str:
+        """A message whose parameters still stand in braces."""
+        return self._set(_WORDS[code][self.column])
+
     def __call__(self, code: str, **parameters: object) -> str:
-        words = self._set(_WORDS[code][self.column])
-        return words.format(**{name: _printable(value) for name, value in parameters.items()})
+        return self.template(code).format(**{name: _printable(value) for name, value in parameters.items()})
 
     def count(self, code: str, count: int, **parameters: object) -> str:
         """A message with a number in it, in the singular or the plural."""
@@ -1345,7 +1540,9 @@ _PARTS = {
         "key": "vkey key_differs",
         "seal": "seal",
         "checkpoint": "checkpoint export_root",
-        "kept": "kept_unsigned anchor_unsigned anchors_empty not_comparable rewritten cut_off consistency",
+        "kept": "kept_unsigned kept_form anchor_unsigned anchors_empty not_comparable not_comparable_later rewritten "
+        "forked forked_between cut_off consistency",
+        "receipt": "receipt_choice receipt_differs",
         "entries": "entries_order entry_form other_person time_back use_twice inclusion genesis",
         "membership": "membership",
         "facts": "facts",
@@ -1379,6 +1576,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_collection": ("data of this person were collected", "des données de cette personne ont été collectées"),
     "kind_told": ("this person was recorded as informed", "cette personne a été enregistrée comme informée"),
     "kind_choice": ("a choice of this person was recorded", "un choix de cette personne a été enregistré"),
+    "kind_form": (
+        "what a form shows was recorded",
+        "ce que montre un formulaire a été enregistré",
+    ),
+    "kind_preference": (
+        "this person said how they want to be reached",
+        "cette personne a dit comment elle souhaite être contactée",
+    ),
     "kind_load": ("data were loaded into the house", "des données ont été chargées dans la maison"),
     "kind_use": ("a use of data was recorded", "un usage de données a été enregistré"),
     "kind_look": ("somebody looked at this person’s record", "quelqu’un a consulté le dossier de cette personne"),
@@ -1389,6 +1594,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_recipient_told": (
         "a recipient was told of what this person said",
         "un destinataire a été informé de ce que cette personne a dit",
+    ),
+    "kind_api_key": (
+        "a key for programs was made or revoked",
+        "une clé pour programmes a été créée ou révoquée",
     ),
     "kind_stop": ("a stop was recorded", "un arrêt a été enregistré"),
     "kind_stop_lifted": ("a stop was lifted", "un arrêt a été levé"),
@@ -1450,6 +1659,17 @@ _WORDS: dict[str, tuple[str, str]] = {
         "The log continues, unchanged, the checkpoint of {size} entries that you kept.",
         "Le journal prolonge, sans changement, le point de contrôle de {size} écritures que vous avez conservé.",
     ),
+    "continues_later": (
+        "The later checkpoint of {size} entries that you brought along continues this log, unchanged.",
+        "Le point de contrôle ultérieur de {size} écritures que vous avez apporté prolonge ce journal, sans "
+        "changement.",
+    ),
+    "receipt_agrees": (
+        "The receipt {id} says what entry #{index} says: whose choice, which, for what, when, by what means, under "
+        "which information and until when.",
+        "Le reçu {id} dit ce que dit l’écriture n° {index} : le choix de qui, lequel, pour quoi, quand, par quel "
+        "moyen, sous quelle information et jusqu’à quand.",
+    ),
     "continues_anchor": (
         "The log continues, unchanged, the anchor of {size} entries noted at {time}.",
         "Le journal prolonge, sans changement, l’ancrage de {size} écritures noté le {time}.",
@@ -1508,6 +1728,12 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Whether this person was among those of use #{index}: the file holds no proof of it.",
         "Si cette personne faisait partie de l’usage n° {index} : le fichier n’en contient pas la preuve.",
     ),
+    "receipt_words": (
+        "That the receipt’s other words (the company, how to reach it, what the purpose means, the data, the "
+        "recipients, how long) are in the log: the house sealed them with this receipt, and they are its word.",
+        "Que les autres mots du reçu (l’entreprise, comment la joindre, le sens de la finalité, les données, les "
+        "destinataires, la durée) sont dans le journal : la maison les a scellés avec ce reçu, et ils l’engagent.",
+    ),
     "not_rules": (
         "The rules of use #{index}: only their digest is here.",
         "Les règles de l’usage n° {index} : seule leur empreinte est ici.",
@@ -1543,8 +1769,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     # problems
     "too_large": ("The file is too large for a proof.", "Le fichier est trop gros pour une preuve."),
     "form_json": (
-        "The file is not a proof or an export of pacte: it cannot be read as such.",
-        "Le fichier n’est ni une preuve ni un export de pacte : il ne peut être lu comme tel.",
+        "The file is not a proof, a receipt or an export of pacte: it cannot be read as such.",
+        "Le fichier n’est ni une preuve, ni un reçu, ni un export de pacte : il ne peut être lu comme tel.",
     ),
     "form_bytes": (
         "The file is not in the one permitted spelling; some byte of it was changed.",
@@ -1586,10 +1812,42 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Le point de contrôle ou l’ancrage de {size} écritures ne peut être comparé à cette preuve (de {proof} "
         "écritures) : demandez une preuve qui en part, ou vérifiez un export.",
     ),
+    "not_comparable_later": (
+        "Nothing here leads from this file (of {proof} entries) to the later checkpoint of {size} entries: take a "
+        "newer receipt, or the continuation that the house publishes.",
+        "Rien ici ne mène de ce fichier (de {proof} écritures) au point de contrôle ultérieur de {size} écritures : "
+        "prenez un reçu plus récent, ou la continuation que la maison publie.",
+    ),
+    "kept_form": (
+        "What you brought along to compare with is not a checkpoint, a receipt, a proof or a continuation.",
+        "Ce que vous avez apporté pour comparer n’est ni un point de contrôle, ni un reçu, ni une preuve, ni une "
+        "continuation.",
+    ),
+    "forked": (
+        "This ledger was rewritten or forked: the later checkpoint of {size} entries does not continue this file’s, of "
+        "{here} entries, and the same key signed both.",
+        "Ce journal a été réécrit ou dédoublé : le point de contrôle ultérieur de {size} écritures ne prolonge pas "
+        "celui de ce fichier, de {here} écritures, et la même clé a signé les deux.",
+    ),
+    "forked_between": (
+        "This ledger was rewritten or forked: of what you brought along, the checkpoints of {size} and of {other} "
+        "entries are of two different histories, and the same key signed both.",
+        "Ce journal a été réécrit ou dédoublé : dans ce que vous avez apporté, les points de contrôle de {size} et de "
+        "{other} écritures sont de deux histoires différentes, et la même clé a signé les deux.",
+    ),
+    "receipt_choice": (
+        "The receipt is not of a choice that this file proves.",
+        "Le reçu n’est pas celui d’un choix que ce fichier prouve.",
+    ),
+    "receipt_differs": (
+        "The field `{name}` of the receipt does not say what entry #{index} says.",
+        "Le champ « {name} » du reçu ne dit pas ce que dit l’écriture n° {index}.",
+    ),
     "rewritten": (
-        "The log was rewritten: its first {size} entries are not those of the checkpoint or anchor that you kept.",
-        "Le journal a été réécrit : ses {size} premières écritures ne sont pas celles du point de contrôle ou de "
-        "l’ancrage que vous avez conservé.",
+        "The log was rewritten or forked: its first {size} entries are not those of the checkpoint or anchor that you "
+        "kept.",
+        "Le journal a été réécrit ou dédoublé : ses {size} premières écritures ne sont pas celles du point de contrôle "
+        "ou de l’ancrage que vous avez conservé.",
     ),
     "cut_off": (
         "Entries were cut off: you kept a checkpoint or anchor of {size} entries, the export holds {here}.",
@@ -1659,6 +1917,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "A proof about the person {subject}.",
         "Une preuve concernant la personne {subject}.",
     ),
+    "brief_receipt": (
+        "A receipt of the person {subject}, of the choice recorded as entry #{index}.",
+        "Un reçu de la personne {subject}, du choix enregistré à l’écriture n° {index}.",
+    ),
     "brief_log": (
         "Log {log}, key {key_id}; signed checkpoint of {size} entries.",
         "Journal {log}, clé {key_id} ; point de contrôle signé de {size} écritures.",
@@ -1670,6 +1932,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "brief_compared": (
         "Compared with {what}: the log goes on from there, unchanged.",
         "Comparé avec {what} : le journal se poursuit à partir de là, sans changement.",
+    ),
+    "brief_compared_later": (
+        "Compared with a later checkpoint of {size} entries: it continues this one, unchanged.",
+        "Comparé avec un point de contrôle ultérieur de {size} écritures : il prolonge celui-ci, sans changement.",
     ),
     "brief_anchors_one": ("an anchor of {day}", "un ancrage du {day}"),
     "brief_anchors_many": (
@@ -1758,6 +2024,14 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{who} a fait limiter l’usage des données",
     ),
     "plain_restriction_lifted": ("{who} lifted the restriction", "{who} a levé la limitation"),
+    "plain_form": (
+        "what the form `{name}` shows is recorded: {locale}",
+        "ce que montre le formulaire « {name} » est inscrit : {locale}",
+    ),
+    "plain_preference": (
+        "the person says how they want to be reached by {channel}: {setting} {value}",
+        "la personne dit comment elle souhaite être contactée, par {channel} : {setting} {value}",
+    ),
     "plain_load": ("a file is loaded: {dataset}, from {source}", "un fichier est chargé : {dataset}, source {source}"),
     "people_one": ("{count} person", "{count} personne"),
     "people_many": ("{count} people", "{count} personnes"),
@@ -1932,6 +2206,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "whether this person was in the set of use #{index}",
         "si cette personne était dans l’ensemble de l’usage #{index}",
     ),
+    "short_receipt_words": (
+        "that the words around the choice are in the log",
+        "que les mots autour du choix sont dans le journal",
+    ),
     "short_not_rules": ("the rules of use #{index}", "les règles de l’usage #{index}"),
     "short_not_facts": ("the facts sealed in #{index}", "les faits scellés dans #{index}"),
     "short_not_understood": ("what entry #{index} says", "ce que dit l’écriture #{index}"),
@@ -1982,6 +2260,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "part_form": ("the form of the file", "la forme du fichier"),
     "part_key": ("the key", "la clé"),
     "part_seal": ("the seal of the file", "le sceau du fichier"),
+    "part_receipt": ("what the receipt says", "ce que dit le reçu"),
     "part_checkpoint": ("the signed checkpoint", "le point de contrôle signé"),
     "part_kept": ("the comparison with what was kept elsewhere", "la comparaison avec ce qui a été conservé ailleurs"),
     "part_entries": ("the entries", "les écritures"),
@@ -2049,6 +2328,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     "notice": ("notice", "information"),
     "notice_version": ("version of the notice", "version de l’information"),
     "locale": ("language", "langue"),
+    "name": ("name", "nom"),
+    "picture": ("picture", "image"),
     "purpose": ("purpose", "finalité"),
     "purposes": ("purposes", "finalités"),
     "says": ("what else it says", "ce qu’elle dit de plus"),
@@ -2098,10 +2379,12 @@ _LABELS: dict[str, tuple[str, str]] = {
     "prospect": ("prospect", "prospect"),
     "former": ("former customer", "ancien client"),
     "deceased": ("deceased", "décédé"),
+    "kinds_api_key": ("keys for programs", "clés pour programmes"),
     "kinds_choice": ("choices", "choix"),
     "kinds_collection": ("collections", "collectes"),
     "kinds_erasure": ("erasure steps", "étapes d’effacement"),
     "kinds_fact": ("facts", "faits"),
+    "kinds_form": ("forms shown", "formulaires montrés"),
     "kinds_genesis": ("beginning", "début"),
     "kinds_keys": ("key changes", "changements de clé"),
     "kinds_load": ("loads", "chargements"),
@@ -2109,6 +2392,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "kinds_look_aside": ("looks at rows set aside", "consultations de lignes écartées"),
     "kinds_notice": ("information texts", "informations"),
     "kinds_policy": ("policies", "politiques"),
+    "kinds_preference": ("preferences", "préférences"),
     "kinds_recipient_told": ("recipients told", "destinataires informés"),
     "kinds_stop": ("stops", "arrêts"),
     "kinds_stop_lifted": ("stops lifted", "arrêts levés"),
@@ -2123,9 +2407,11 @@ _LABELS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify one file and print what it shows; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="verifier", description="Verify a pacte proof file or ledger export, alone.")
-    parser.add_argument("file", help="a proof file or an export")
-    parser.add_argument("--checkpoint", action="append", default=[], help="a file with a checkpoint kept from earlier")
+    parser = argparse.ArgumentParser(
+        prog="verifier", description="Verify a pacte proof, receipt or ledger export, alone."
+    )
+    parser.add_argument("file", help="a proof, a receipt or an export")
+    parser.add_argument("--checkpoint", action="append", default=[], help="a checkpoint or receipt of another time")
     parser.add_argument("--key", help="the log's verifier key as you know it")
     parser.add_argument("--anchors", help="an anchors.log kept elsewhere")
     parser.add_argument("--details", action="store_true", help="say everything that was checked")

@@ -77,3 +77,30 @@ def test_an_identifier_that_is_no_text(home: World, person: str) -> None:
     ):
         with pytest.raises(BadInput, match="holds characters that no text has"):
             ask()
+
+
+@pytest.mark.parametrize("before", ["", "key:", "email:", "phone:+"])
+def test_an_identifier_that_is_too_long(home: World, before: str) -> None:
+    """Longer than any field that a file brings: nobody can have it, and whoever typed it pasted something else."""
+    person = before + "7" * 1_000_000
+    for ask in (
+        lambda: home.house.may(person, "newsletter"),
+        lambda: home.house.permit(person, "newsletter"),
+        lambda: home.house.erase(person),
+        lambda: home.house.choose(person, "newsletter", "withdrawn"),
+        lambda: home.house.may(home.people[0], person),
+    ):
+        with pytest.raises(BadInput, match=r"is too long: 1,000,0\d\d characters; expected at most 4,096"):
+            ask()
+
+
+@pytest.mark.parametrize("person", ["", "  ", "key:", "email: ", "phone:", "\u00a0"])
+def test_an_identifier_that_is_empty(home: World, person: str) -> None:
+    """Nothing was given where somebody was to be named."""
+    for ask in (
+        lambda: home.house.may(person, "newsletter"),
+        lambda: home.house.erase(person),
+        lambda: home.house.choose(person, "newsletter", "withdrawn"),
+    ):
+        with pytest.raises(BadInput, match="an empty identifier; expected a subject id"):
+            ask()

@@ -104,7 +104,8 @@ def test_what_is_no_more_told_must_be_told_first(home: World) -> None:
 
 def test_a_purpose_a_channel_a_field_that_go_stop_uses(home: World) -> None:
     """Which uses stop, and why; without one field the others still count, without its channel a use has nobody."""
-    channel = of(edited(home, ("channels: [email, sms]                 # a", "channels: [email]  # a")))
+    form = ("      newsletter: [email, sms]", "      newsletter: [email]")
+    channel = of(edited(home, ("channels: [email, sms]                 # a", "channels: [email]  # a"), form))
     assert [one.why for one in channel.stopped] == ["undeclared_channel"]
     assert (channel.before, channel.after) == (40, 40)
     field = of(

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 from pacte.app import server
 from pacte.app.doctor import examine
@@ -37,10 +38,29 @@ def guarded() -> Iterator[Server]:
         found = Server(Path(directory) / "data")
         rules = Path(directory) / "data" / "pg_hba.conf"
         rules.write_text("local all guest scram-sha-256\n" + rules.read_text(encoding="utf-8"), encoding="utf-8")
-        _admin(found, f"CREATE ROLE guest LOGIN SUPERUSER PASSWORD '{PASSWORD}'", "SELECT pg_reload_conf()")
-        time.sleep(0.3)  # the server reads its rules when it comes to it
+        _admin(found, f"CREATE ROLE guest LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+        _reload(found)
         yield found
         found.close()
+
+
+def _reload(there: Server) -> None:
+    """Let the server read its rules and settings again, which it does when it comes to it: wait until it has."""
+    read = "SELECT pg_conf_load_time()"
+    engine = create_engine(Server._alchemy(there.database()), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    def when() -> object:
+        with engine.connect() as conn:  # another connection each time, which the server begins as it is set by then
+            return conn.execute(text(read)).scalar_one()
+
+    before = when()
+    with engine.connect() as conn:
+        conn.execute(text("SELECT pg_reload_conf()"))
+    for _ in range(600):
+        if when() != before:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server does not read its settings again")
 
 
 def _admin(there: Server, *statements: str) -> None:
@@ -130,15 +150,11 @@ def test_the_life_of_a_house_on_postgresql(tmp_path: Path, postgres: Server) -> 
 def test_a_server_that_forgets_is_an_error_of_the_doctor(tmp_path: Path, guarded: Server) -> None:
     """`fsync=off` and its like are named."""
     with create(tmp_path / "house", clock=TestClock(TODAY), database=guarded.database()) as house:
-        _admin(
-            guarded,
-            "ALTER SYSTEM SET fsync = off",
-            "ALTER SYSTEM SET full_page_writes = off",
-            "SELECT pg_reload_conf()",
-        )
-        time.sleep(0.3)
+        _admin(guarded, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off")
+        _reload(guarded)
         found = {finding.code: finding.detail for finding in examine(house)}
-        _admin(guarded, "ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()")
+        _admin(guarded, "ALTER SYSTEM RESET ALL")
+        _reload(guarded)
         assert found["server_forgets"] == "fsync=off, full_page_writes=off"
 
 

@@ -271,7 +271,7 @@ def test_a_worker_stops_when_it_is_told_to(home: World) -> None:
     while time.monotonic() < until and {state for state, *_ in state_of(home, TELL)} != {"waiting"}:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert '"waiting"' in out
 

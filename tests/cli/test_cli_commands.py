@@ -311,7 +311,7 @@ def test_every_kind_of_entry_has_words(shop: Any) -> None:
     from pacte.kernel.i18n import catalogue
 
     known = catalogue("app")
-    for kind in set(_FORMS) - {"choice", "erasure", "keys"}:
+    for kind in set(_FORMS) - {"choice", "erasure", "keys", "staff"}:
         assert f"entry.{kind}" in known
     for act in ("given", "refused", "withdrawn", "objected", "objection_lifted", "restricted", "restriction_lifted"):
         assert f"entry.choice.{act}" in known
@@ -319,6 +319,8 @@ def test_every_kind_of_entry_has_words(shop: Any) -> None:
         assert f"entry.erasure.{step}" in known
     for step in ("rotated", "ended"):
         assert f"entry.keys.{step}" in known
+    for act in ("joined", "role", "left"):
+        assert f"entry.staff.{act}" in known
 
 
 def test_what_people_write_is_looked_at_by_the_doctor(mine: Any, lang: str) -> None:

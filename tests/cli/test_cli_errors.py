@@ -322,7 +322,7 @@ def test_interrupted_from_the_keyboard(tmp_path: Path) -> None:
     started.stdout.read(1)  # it is under way
     time.sleep(0.3)
     started.send_signal(signal.SIGINT)
-    _, err = started.communicate(timeout=30)
+    _, err = started.communicate(timeout=120)
     assert started.returncode == 130
     assert "Traceback" not in err
 

@@ -145,7 +145,13 @@ def test_a_preview_in_words(mine: Any, lang: str) -> None:
 
 def test_a_preview_of_uses_that_stop(mine: Any, lang: str) -> None:
     """The uses that would stop are named by their entries, with why; the headline counts them."""
-    edit(mine, ("channels: [email, sms]                 # a", "channels: [sms]  # a"))
+    edit(
+        mine,
+        ("channels: [email, sms]                 # a", "channels: [sms]  # a"),
+        ("purposes: {newsletter: [email]}", "purposes: {newsletter: [sms]}"),
+        ("    over: 15\n", "      customers.phone: {fr: Votre mobile, en: Your mobile number}\n    over: 15\n"),
+        ("      newsletter: [email, sms]\n", "      newsletter: [sms]\n"),
+    )
     said = flat(mine("policy", "publish", "--preview", "--lang", lang).out)
     why = {"en": "1 use stops, entry", "fr": "1 usage s’arrête, écriture"}
     gone = {"en": "its channel is no longer declared", "fr": "son canal n’est plus déclaré"}

@@ -132,8 +132,8 @@ def test_serving(mine: Home) -> None:
         said = "".join(process.stdout.readline() for _ in range(3))
         url = json.loads(said)["url"]
         assert url.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(f"{url}checkpoint", timeout=5) as response:  # noqa: S310 # the server just started
+        with urllib.request.urlopen(f"{url}checkpoint", timeout=60) as response:  # noqa: S310 # the server just started
             note = response.read().decode()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert note == mine("ledger", "checkpoint").out

@@ -126,10 +126,14 @@ POLICY = {
     "`recipients`": model.Recipient,
     "`safeguard`": model.Safeguard,
     "`purposes`": model.Purpose,
+    "`disclosure`": model.Disclosure,
     "`balancing`": model.Balancing,
     "`ages`": model.Ages,
     "`retention`": model.Retention,
     "`notices`": model.Notice,
+    "`forms`": model.Form,
+    "`benefit`": model.Benefit,
+    "`personalisation`": model.Level,
     "`datasets`": model.Dataset,
     "`fields`": model.DataField,
     "`coarse`": model.Coarse,
@@ -214,7 +218,8 @@ def test_every_setting_is_documented() -> None:
         for name, field in form.model_fields.items():
             inner = field.annotation
             nested = isinstance(inner, type) and issubclass(inner, BaseModel)
-            found |= keys(inner, f"{before}{name}.") if nested else {before + name}
+            written = field.alias or name
+            found |= keys(inner, f"{before}{written}.") if nested else {before + written}
         return found
 
     rows = section("docs/reference/settings.md", "`settings.toml`")
@@ -222,8 +227,9 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_the_forms_of_files_are_documented() -> None:
-    """Every key that the verifier demands of a proof, an export and an anchor stands on the formats page."""
-    text = (ROOT / "docs/reference/formats.md").read_text(encoding="utf-8")
+    """Every key that the verifier demands of a proof, a receipt, an export or an anchor is on a page of formats."""
+    pages = ("docs/reference/formats.md", "docs/reference/receipt-format.md")
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
     forms = [form for name, form in vars(verifier).items() if re.fullmatch(r"_[A-Z]+_KEYS", name)]
     assert len(forms) >= 9
     assert {key for form in forms for key in form if f"`{key}`" not in text and f'"{key}"' not in text} == set()

@@ -285,7 +285,8 @@ def test_two_datasets_that_number_people_alike_hold_different_people(
 ) -> None:
     """Customer 1 and member 1 are two people; events find theirs through `references`, and so does suppression."""
     policy, mapping = tmp_path / "two-policy.yaml", tmp_path / "two-mapping.yaml"
-    policy.write_text(policy_file.read_text(encoding="utf-8") + MEMBERS, encoding="utf-8")
+    template = policy_file.read_text(encoding="utf-8")
+    policy.write_text(template.replace("\ndatasets:\n", f"\ndatasets:\n{MEMBERS}", 1), encoding="utf-8")
     mapping.write_text(mapping_file.read_text(encoding="utf-8") + SOURCES + MEMBER_FILES, encoding="utf-8")
     house = found("two", mapping=mapping, policy=policy)
     for name, text in (

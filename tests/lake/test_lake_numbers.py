@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -74,6 +74,6 @@ def test_numbers_for_fifty_thousand_people_are_quick(engine: Engine) -> None:
     """A large load does not wait for its numbers."""
     ids = [new_subject_id() for _ in range(50_000)]
     with write(engine) as conn:
-        began = perf_counter()
+        began = process_time()  # this process's own work: what else the machine does is not counted
         allot(conn, ids)
-        assert perf_counter() - began < 3, "about 0.2 s alone on one core"
+        assert process_time() - began < 3, "about 0.2 s alone on one core"

@@ -68,6 +68,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "authenticated": 1,
         "signal": "gpc",
     },
+    "form": {"form": "b" * 64, "name": "newsletter", "locale": "fr", "effective": 3, "picture": "d" * 64},
+    "preference": {
+        "subject": "c" * 32,
+        "channel": "email",
+        "setting": "frequency",
+        "value": "weekly",
+        "effective": 3,
+    },
     "load": {
         "load": "l1",
         "dataset": "customers",
@@ -104,6 +112,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "recipient_told": {"subject": "c" * 32, "recipient": "mailer", "choice": 7, "effective": 3, "how": "letter"},
     "stop": {"scope": "*", "effective": 3, "reason": "incident"},
     "stop_lifted": {"scope": "newsletter", "effective": 3, "reason": "resolved"},
+    "staff": {"member": "1" * 32, "act": "joined", "staff_role": "dpo"},
+    "api_key": {
+        "key": "2" * 32,
+        "act": "made",
+        "scopes": ["choices:write"],
+        "bound": ["newsletter", "*"],
+        "expires": 9,
+    },
     "keys": {"step": "rotated", "epoch": 2, "effective": 3},
     "erasure": {
         "subject": "c" * 32,

@@ -80,7 +80,7 @@ def test_twice_the_same_person_is_refused() -> None:
 
 
 def test_large_sets_are_fast() -> None:
-    """Two hundred thousand people are sealed well within a few seconds; the bound is loose, for busy machines."""
-    start = time.perf_counter()
+    """Two hundred thousand people are sealed well within a few seconds of this process's own work."""
+    start = time.process_time()
     membership.build(USE, secrets.token_bytes(16 * 200_000))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -44,6 +44,8 @@ def test_uses_of_a_purpose_and_of_a_person(engine: Engine, signer: NoteSigner) -
         assert [index for index, _ in queries.uses_of_purpose(conn, "news")] == [1, 3]
         assert [entry["use"] for _, entry in queries.uses_of_purpose(conn, "house:rights")] == [f"{4:032x}"]
         assert queries.uses_of_purpose(conn, "house") == []
+        assert [index for index, _ in queries.newest_sets(conn, "news", 9)] == [1]
+        assert [index for index, _ in queries.newest_sets(conn, "newsletter", 0)] == []
         assert [index for index, _ in queries.about(conn, SubjectId("a" * 32))] == [3, 4]
         assert not queries.people_since(conn, 0)
 

@@ -94,11 +94,11 @@ def test_nobody_who_reads_waits_for_a_writer(engine: Engine, database: str, sign
         assert log.head(conn).size == 1
         assert [index for index, _ in log.entries(conn)] == [0]
         assert check(conn, signer.vkey) == []
-        assert time.monotonic() - begun < BUSY_MILLISECONDS / 1000 / 3
+        assert time.monotonic() - begun < BUSY_MILLISECONDS / 1000 * 0.7
         go_on(writer)
         assert said(writer) == "done"
         assert log.head(conn).size == 1, "a snapshot stays what it was"
-    assert writer.wait(30) == 0
+    assert writer.wait(60) == 0
     with read(engine) as conn:
         assert log.head(conn).size == 1 + EACH
     with write(engine) as conn:

@@ -53,7 +53,7 @@ def compiled(path: Path) -> Compiled:
 def findings_of(name: str) -> list[Finding]:
     """The findings of a named file; a change is held against the clean file."""
     new = compiled(ASSETS / f"{name}.yaml")
-    if name == "lint-consent-became-interest":
+    if name in ("lint-consent-became-interest", "lint-consent-outgrown"):
         return lint_change(compiled(ASSETS / "lint-clean.yaml"), new)
     return lint(new)
 
@@ -423,8 +423,8 @@ def test_a_rule_over_many_facts_is_left_unjudged_in_time() -> None:
             Compare("eq", "told.requested", 0),
         )
     )
-    started = time.monotonic()
+    started = time.process_time()  # this process's own work: what else the machine does is not counted
     assert possible([maze]) is None
     assert judged([rule(STATUS), rule(maze, id="own:maze")])[1] is not None
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
     assert contradiction([rule(maze, id="own:maze"), *map(rule, CONTRADICTIONS["two statuses"])]) is not None

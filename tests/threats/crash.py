@@ -177,7 +177,7 @@ class Teller:
     def close(self) -> None:
         """Let it go."""
         self._process.stdin.close()  # type: ignore[union-attr] # it was opened with a pipe
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
 
 
 @dataclass

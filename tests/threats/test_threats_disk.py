@@ -90,6 +90,7 @@ VERBS = {
     "audience": ("audience", "newsletter", "--channel", "email"),
     "erase": ("erase", "key:C00002", "--yes"),
     "stop": ("stop", "newsletter", "--reason", "drill"),
+    "rotate": ("keys", "rotate"),
 }
 
 
@@ -263,7 +264,7 @@ def test_a_slow_fsync_delays_and_loses_nothing(home: Path) -> None:
     if shutil.which("strace") is None:
         pytest.skip("slowing the disk needs strace")
     code = f"""
-    import threading, time
+    import threading
     from pacte.app.house import open_house
     house = open_house({str(home)!r})
     def choose(number):
@@ -271,12 +272,10 @@ def test_a_slow_fsync_delays_and_loses_nothing(home: Path) -> None:
         done.append(number)
     done = []
     threads = [threading.Thread(target=choose, args=(number,)) for number in range(1, 17)]
-    started = time.monotonic()
     for thread in threads: thread.start()
     for thread in threads: thread.join()
-    took = time.monotonic() - started
     print(*done, sep="\\n")
-    print("took", took)
+    print("commits", house.committer._mark.batch)
     house.close()
     """
     slow = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fsync,fdatasync"]
@@ -287,7 +286,7 @@ def test_a_slow_fsync_delays_and_loses_nothing(home: Path) -> None:
     if "ptrace" in done.stderr:
         pytest.skip("this machine does not let the tests slow a process's flushes")
     assert done.returncode == 0, done.stderr
-    *numbers, took = done.stdout.splitlines()
+    *numbers, commits = done.stdout.splitlines()
     assert sorted(map(int, numbers)) == list(range(1, 17))
-    assert float(took.split()[1]) < 16 * 0.3, "sixteen choices took as long as sixteen flushes one after the other"
+    assert int(commits.split()[1]) <= 8, "sixteen choices that wait for one flush are recorded by few of them"
     assert clean(home)["withdrawn"] == 16

@@ -29,6 +29,7 @@ from tests.threats.shop import (
     TODAY,
     choice,
     customer,
+    lying_in,
     numbers_of,
     order,
     python,
@@ -111,6 +112,63 @@ def test_an_erasure_cut_short_is_finished_by_asking_again(home: Path, point: str
         assert house.check() == []
         assert verify_bytes(proof).ok
         assert verify_bytes(prove(house, person, use).data).ok
+        with house.reading() as conn:
+            steps = [entry["step"] for _, entry in log.of_subject(conn, person) if entry and entry["kind"] == "erasure"]
+    assert steps == ["restricted", "done"]
+
+
+FAILING = {
+    "restricted": "out of every use, and not all of their rows are removed; erase the same person again",
+    "rows-gone": "their rows are removed, and their data key may still be there; erase the same person again",
+    "shredded": "rows and data key are gone, and what may be missing is the record of it; erase the same person again",
+    "done": "the erasure is done and recorded",
+}
+"""What is said of an erasure where from some point on no file can grow."""
+
+
+@pytest.mark.parametrize("point", FAILING)
+def test_an_erasure_that_fails_says_how_far_it_came(home: Path, point: str) -> None:
+    """Not that nothing was recorded: what stands, what to do; and done, it ends as if nothing had happened."""
+    _, person, proof = used(home)
+    done = python(
+        f"""
+        import resource, signal
+        from pacte.app.erase import erase
+        from pacte.app.house import open_house
+        from pacte.kernel import crash
+        from pacte.kernel.errors import Unsafe
+        from pacte.testing.world import TestClock
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        passed = []
+
+        def reached(name):
+            passed.append(name)
+            now = name == "after-commit" and "shredded" in passed if {point!r} == "done" else name == {point!r}
+            if now:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+
+        crash.point = reached
+        house = open_house({str(home)!r}, clock=TestClock({TODAY}))
+        try:
+            erase(house, {KEY!r})
+        except Unsafe as error:
+            print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert FAILING[point] in done.stdout
+    assert "nothing was recorded" not in done.stdout
+    assert lying_in(done.stdout.encode(), [KEY, "C00003", person, "Nom3"]) == []
+    with opened(home) as house:
+        decision = may(house, person, "newsletter", channel="email")
+        assert decision.reason.code == ("erased" if point == "done" else "erasing")
+        certificate = erase(house, person if point == "done" else KEY)
+        assert certificate.subject == person
+        assert {f.code for f in doctor.examine(house)}.isdisjoint({"erasure_unfinished", "shredding_unfinished"})
+        assert may(house, person, "newsletter", channel="email").reason.code == "erased"
+        assert house.check() == []
+        assert verify_bytes(proof).ok
         with house.reading() as conn:
             steps = [entry["step"] for _, entry in log.of_subject(conn, person) if entry and entry["kind"] == "erasure"]
     assert steps == ["restricted", "done"]

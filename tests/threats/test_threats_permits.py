@@ -83,7 +83,9 @@ def test_a_channel_removed_between_decision_and_use(shop: House) -> None:
     """The same for a channel."""
     use = shop.declare("newsletter", channel="sms")
     change_policy(
-        shop, ("    channels: [email, sms]                 # a yes", "    channels: [email]                 # a yes")
+        shop,
+        ("    channels: [email, sms]                 # a yes", "    channels: [email]                 # a yes"),
+        ("      newsletter: [email, sms]", "      newsletter: [email]"),
     )
     with pytest.raises(Denied) as caught:
         use.table(["customers.city"])

@@ -248,7 +248,8 @@ def test_no_query_takes_more_than_its_time_and_memory(people: pa.Table, query: s
     began = time.monotonic()
     with pytest.raises(BadInput):
         sql.ask(people, query, sql.Limits(seconds=2, memory=256 << 20))
-    assert time.monotonic() - began < 8
+    # Two seconds, and what starting a process and ending it takes a busy machine; left alone they take hours.
+    assert time.monotonic() - began < 40
 
 
 def test_answers_have_a_limit_that_is_said(use: Use) -> None:
@@ -275,19 +276,20 @@ def test_the_process_of_the_copy_has_given_up_the_world() -> None:
     assert done.stdout.split() == ["OSError", "OSError", "MemoryError"]
 
 
-def test_a_withdrawal_has_effect_on_the_next_query(house: House, tmp_path: Path) -> None:
+def test_a_withdrawal_has_effect_on_the_next_query(home: Path, tmp_path: Path) -> None:
     """The gate is asked again before each query: who said no since is not in the copy; an ended permit opens none."""
-    use = house.declare("newsletter", channel="email")
-    before = cells(use, "SELECT count(*) FROM people")[0]
-    house.load(write_csv(tmp_path / "choices-2.csv", CHOICE_COLUMNS, [
-        choice(7, "withdrawn", signed_at="2025-10-20", recorded_at="2025-10-20"),
-    ]))  # fmt: skip
-    assert cells(use, "SELECT count(*) FROM people") == [int(str(before)) - 1]
-    clock = house.clock
-    assert isinstance(clock, TestClock)
-    clock.forward(1)
-    with pytest.raises(Denied, match="expired"):
-        use.sql("FROM people")
+    clock = TestClock(TODAY)
+    with open_house(home, clock=clock) as house:  # its own: the others count on who is in theirs, and on its day
+        use = house.declare("newsletter", channel="email")
+        before = cells(use, "SELECT count(*) FROM people")[0]
+        house.load(write_csv(tmp_path / "choices-2.csv", CHOICE_COLUMNS, [
+            choice(7, "withdrawn", signed_at="2025-10-20", recorded_at="2025-10-20"),
+        ]))  # fmt: skip
+        assert cells(use, "SELECT count(*) FROM people") == [int(str(before)) - 1]
+        clock.forward(1)
+        with pytest.raises(Denied, match="expired"):
+            use.sql("FROM people")
+        assert house.check() == []
 
 
 def test_the_command_records_one_use_and_only_for_a_query_that_fits(home: Path) -> None:

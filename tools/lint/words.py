@@ -33,6 +33,12 @@ _MEANT = re.compile(
     r"|\b[s]ession[ _-](?:cookies?|list|tokens?)\b"
     r"|\bscope=\"[s]ession\""
 )
+# On the web both words are the field's own: who signed in has one, and one of the staff's roles is the other.
+_WEB = re.compile(
+    r"^(?:src/pacte/web/|tests/web/|src/pacte/app/(?:staff|migrations/versions/format_3)\b|src/pacte/cli/staff"
+    r"|docs/(?:[a-z-]+/)?(?:web|staff)[a-z-]*\.md)"
+)
+_OF_THE_WEB = re.compile(r"(?i)\b(?:[s]essions?|[a]gents?)\b")
 _BINARY = (".png", ".ico", ".parquet", ".pdf", ".gz", ".zip", ".db", ".woff2")
 _BAD_NAMES = re.compile(r"(?:^|/)(?:utils?|helpers?|managers?|misc|common)\.py$")
 
@@ -44,7 +50,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
     if path.endswith(_BINARY):
         return
     for number, line in enumerate(text.splitlines(), start=1):
-        bare = _MEANT.sub("", line)
+        bare = (_OF_THE_WEB if _WEB.match(path) else _MEANT).sub("", line)
         for pattern, message in _PATTERNS:
             if found := pattern.search(bare):
                 yield Finding(path, number, NAME, f"{message}: `{found[0]}`")

@@ -48,6 +48,8 @@ class UseOfOne:
     recipient: str
     by: str
     key: str = ""
+    said: str = ""
+    """A digest of the whole call, where its key may be used for no other."""
 
     @property
     def persons(self) -> tuple[str, ...]:
@@ -68,7 +70,10 @@ class UseOfOne:
         return Change(lambda written: answer.recorded(written.first), [answer.entry])
 
     def again(self, moment: Moment, first: First) -> Permit | Decision:
-        """The permit that was given under the same key before; raises `BadInput` where that was for something else."""
+        """The permit that was given under the same key before, while the gate still says yes; else the `Decision`.
+
+        Raises `BadInput` where that was for something else.
+        """
         entry = log.entry(moment.conn, first.entry)
         if entry is None:
             raise Denied("erased", "what was recorded under this key was erased since")
@@ -79,7 +84,15 @@ class UseOfOne:
             permit = use.permitted_before(moment.conn, subject, question, first.entry, entry)
         if permit is None:
             raise BadInput("the key of this call was used for something else; draw a new key for each use")
-        return permit
+        decision = self._still(moment, permit)
+        return permit if decision.permitted else decision
+
+    def _still(self, moment: Moment, permit: Permit) -> Decision:
+        """What the gate says now of what a permit is about: a no that was said meanwhile, a hold, a stop all count."""
+        present = moment.act(self.by).present
+        place = (self.channel, self.recipient)
+        question = Question(self.purpose, present, moment.head.size, tuple(sorted(permit.fields)), *place)
+        return one.may(moment.conn, permit.subject, question)
 
 
 def permit(
@@ -96,7 +109,8 @@ def permit(
     """Ask, record the use, and only then hand out the permit for one person; a refusal gives the `Decision`.
 
     With a `key` of the caller's, the same call again gives the permit that the first one gave, with the end that it
-    had, for thirty days; a refusal is not remembered, and is decided anew. Without one each use is a use of its own.
+    had, for thirty days, as long as the gate still says yes; a refusal is not remembered, and is decided anew. Without
+    one each use is a use of its own.
     """
     fields = _looked_at(person, purpose, channel, recipient, fields)
     return house.commit(UseOfOne(person, purpose, fields, channel, recipient, by, key))

@@ -18,7 +18,7 @@ from pacte.kernel.errors import BadInput, Denied, NotFound
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant
 from pacte.kernel.jobs import Job
-from pacte.ledger import log
+from pacte.ledger import log, queries
 from pacte.policy.compile import Compiled
 from pacte.policy.model import PolicyFile
 
@@ -30,6 +30,9 @@ TELLING = frozenset({"withdrawn", "objected", "restricted"})
 """Acts of which everybody must be told who received the data. Source: GDPR Art. 7(3), 19, 21(3)."""
 TELL_WITHIN = 3 * DAY
 """How long a recipient may stay untold before it counts as late, in microseconds: without undue delay, Art. 12(3)."""
+
+DATED = frozenset({"paper", "letter", "import", "staff"})
+"""Methods by which a no bears the day on which it reached the company; a program's clock says no such thing."""
 
 _PLACE = ("channel", "recipient")
 """Details that a call under a used key must have in common with the first."""
@@ -62,6 +65,8 @@ class Choice:
     by: str
     details: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
+    said: str = ""
+    """A digest of the whole call, where its key may be used for no other."""
 
     @property
     def persons(self) -> tuple[str, ...]:
@@ -72,7 +77,7 @@ class Choice:
         """The entries, one for each person concerned, and a job for each recipient who must be told."""
         people = _concerned(moment, self.person, self.act)
         entry, told = self._alike(moment)
-        entries = [{**entry, "subject": subject} for subject in people]
+        entries = [{**entry, "subject": subject, **_heard(moment, subject, entry)} for subject in people]
         # By the clock as it is: after a jump ahead the ledger's time may lie years off.
         due, late = moment.clock, Instant(moment.clock + TELL_WITHIN)
         asked = [
@@ -151,6 +156,24 @@ def _concerned(moment: Moment, person: str, act: str) -> list[SubjectId]:
     if any(moment.known(subject) for subject in found):
         raise Denied("erased", "this person was erased; a new choice needs a new registration")
     raise NotFound("nobody with that identifier is known here; load them first")
+
+
+def _heard(moment: Moment, subject: SubjectId, entry: Mapping[str, Any]) -> Mapping[str, Instant]:
+    """From when a no counts that a program dates before a yes which was heard already: from now on.
+
+    A withdrawal counts when it reaches the company; a clock that is slow, or a queue, takes nobody's no away. Paper,
+    and what staff record, bear the day on which it came. Source: GDPR Art. 7(3).
+    """
+    by_hand = entry["method"] in DATED or entry["by"] == "cli" or entry["by"].startswith("staff:")
+    said, now = entry.get("effective", moment.present), moment.present
+    if entry["act"] not in choices.PROTECTIVE or by_hand or said >= now:
+        return {}
+    purposes = moment.policy.document.purposes
+    for _, earlier in queries.about_of_kind(moment.conn, subject, "choice"):
+        about = entry["purpose"] == earlier["purpose"] or not {entry["purpose"], earlier["purpose"]} <= purposes.keys()
+        if about and earlier["act"] in choices.LOOSENING and earlier.get("effective", earlier["learned"]) > said:
+            return {"effective": now, "learned": now}
+    return {}
 
 
 def _told(policy: PolicyFile, entry: Mapping[str, Any]) -> Sequence[str]:

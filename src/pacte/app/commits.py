@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, Index, String, Table
 
 from pacte.kernel import db
 from pacte.kernel.db import Int64, metadata
+from pacte.kernel.errors import BadInput
 from pacte.kernel.instant import DAY, Instant
 
 KEPT = 30 * DAY
@@ -22,6 +23,7 @@ commit_key = Table(
     Column("entry", Int64, nullable=False),  # the first ledger entry of the result
     Column("size", Int64, nullable=False),  # the size of the ledger after its last entry
     Column("at", Int64, nullable=False),
+    Column("said", String(64)),  # a keyed digest of all that the call said, where it may say nothing else
     sqlite_with_rowid=False,
 )
 Index("commit_key_at", commit_key.c.at)
@@ -38,11 +40,12 @@ commit_batch = Table(
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """What the first call with a key recorded: entries `entry` to `size - 1`, at the instant `at`."""
+    """What the first call with a key recorded: entries `entry` to `size - 1`, at the instant `at`; `said` names it."""
 
     entry: int
     size: int
     at: Instant
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,13 @@ class Mark:
 
     committer: str
     batch: int
+
+
+class KeyReused(BadInput):
+    """A key that named another call before."""
+
+    def __init__(self) -> None:
+        super().__init__("the key of this call was used for something else; draw a new key for each call")
 
 
 def hashed(key: str) -> str:
@@ -62,15 +72,19 @@ def firsts(conn: Connection, keys: Collection[str]) -> dict[str, First]:
     """By hashed key: what was recorded under it, for those that were used before."""
     if not keys:
         return {}
-    sql = f"SELECT k.key, k.entry, k.size, k.at FROM {db.among(conn, 'text')} AS asked CROSS JOIN commit_key AS k "
-    rows = db.fetch(conn, f"{sql} WHERE k.key = asked.value", (db.listed(conn, list(keys)),))
-    return {key: First(entry, size, Instant(at)) for key, entry, size, at in rows}
+    asked = f"{db.among(conn, 'text')} AS asked CROSS JOIN commit_key AS k"
+    rows = db.fetch(
+        conn,
+        f"SELECT k.key, k.entry, k.size, k.at, k.said FROM {asked} WHERE k.key = asked.value",
+        (db.listed(conn, list(keys)),),
+    )
+    return {key: First(entry, size, Instant(at), said or "") for key, entry, size, at, said in rows}
 
 
 def remember(conn: Connection, used: Sequence[tuple[str, First]]) -> None:
     """Keep the result of each hashed key."""
-    rows = [(key, first.entry, first.size, first.at) for key, first in used]
-    db.insert(conn, "commit_key", ("key", "entry", "size", "at"), rows)
+    rows = [(key, first.entry, first.size, first.at, first.said or None) for key, first in used]
+    db.insert(conn, "commit_key", ("key", "entry", "size", "at", "said"), rows)
 
 
 def mark(conn: Connection, batch: Mark, at: Instant) -> None:

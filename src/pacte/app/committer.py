@@ -221,6 +221,8 @@ class _Attempt:
         for call in apart:
             try:
                 first = used.get(keys.get(call, ""))
+                if first is not None and first.said != _said(call.verb):
+                    raise commits.KeyReused
                 if first is not None:
                     self._answer(call, call.verb.again(moment, first))
                 else:
@@ -246,7 +248,7 @@ class _Attempt:
             recorded = Recorded(begins, first + len(entries), at)
             asked += [jobs.row_of(job, begins + (job.entry or 0)) for job in change.jobs]
             if change.entries and call in keys:
-                remembered.append((keys[call], First(begins, recorded.size, at)))
+                remembered.append((keys[call], First(begins, recorded.size, at, _said(call.verb))))
             self.answers.append((call, change.result, recorded))
         if not entries:
             return
@@ -356,7 +358,7 @@ class Committer:
     def _record(self, house: House, calls: Sequence[_Call]) -> list[_Call]:
         """Record these calls and wake those who are answered; returns those who must wait for the next commit."""
         while True:
-            attempt = self._attempt(house)
+            attempt = self._attempt(house, calls)
             try:
                 with db.write(house.engine, short=True) as conn:
                     attempt.run(conn, calls)
@@ -381,7 +383,7 @@ class Committer:
         """After the database refused a whole commit: each call under a savepoint of its own, to fail alone."""
         if len(calls) == 1:
             return _fail(calls, error)
-        attempt = self._attempt(house)
+        attempt = self._attempt(house, calls)
         try:
             with db.write(house.engine) as conn:
                 for call in calls:
@@ -406,7 +408,10 @@ class Committer:
         self._wake(house, attempt)
         return []
 
-    def _attempt(self, house: House) -> _Attempt:
+    def _attempt(self, house: House, calls: Sequence[_Call]) -> _Attempt:
+        """A transaction to come; what an earlier one that left no trace would have answered is forgotten."""
+        for call in calls:
+            call.error = None
         self._mark = Mark(self._mark.committer, self._mark.batch + 1)
         return _Attempt(house, self._mark)
 
@@ -436,6 +441,11 @@ class Committer:
 
 def _as_it_is(result: T) -> T:
     return result
+
+
+def _said(verb: Verb[Any]) -> str:
+    """A digest of all that a call says, for verbs whose key may be used for nothing else."""
+    return str(getattr(verb, "said", ""))
 
 
 def _apart(moment: Moment, calls: Sequence[_Call]) -> tuple[list[_Call], list[_Call]]:

@@ -162,6 +162,8 @@ def _installation(house: House) -> Iterator[Finding]:
         yield Finding("warning", "anchors_torn")
     if unsigned := len(noted.anchors) - len(anchors.signed(noted.anchors, house.vkey)):
         yield Finding("error", "anchors_unsigned", str(unsigned))
+    if house.settings.mail.folder:
+        yield Finding("warning", "letters_in_folder", f"`{house.settings.mail.folder}`")
     if house.settings.origin.startswith("pacte.example/"):
         yield Finding("warning", "origin_example")
     left = [name for name in (RECORDS, MOVED) if house.settings.records.database and (house.path / name).exists()]

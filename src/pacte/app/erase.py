@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pacte.app import passkeys, pending
 from pacte.app.ahead import refuse_ahead
 from pacte.app.choose import published, subject_of
 from pacte.app.house import QUARANTINE, House
@@ -19,7 +20,7 @@ from pacte.gate import rules as stored
 from pacte.gate import use
 from pacte.intake import load as intake
 from pacte.intake import quarantine
-from pacte.kernel import crash, db
+from pacte.kernel import crash, db, unfinished
 from pacte.kernel.canonical import Json, digest
 from pacte.kernel.errors import NotFound
 from pacte.kernel.ids import SubjectId
@@ -27,6 +28,7 @@ from pacte.kernel.instant import Instant
 from pacte.lake import numbers, segments
 from pacte.lake.holdings import rows_of
 from pacte.ledger import log, queries
+from pacte.ledger.anchoring import Unanchored
 from pacte.policy.model import Evidence, PolicyFile
 from pacte.vault import index as vault_index
 from pacte.vault import sealed, suppression
@@ -53,6 +55,37 @@ class Plan:
     evidence_until: Instant
 
 
+@dataclass(slots=True)
+class Way:
+    """How far an erasure has come: `""` before it is begun, then the names of `_STANDS`."""
+
+    step: str = ""
+
+    def said(self, error: Exception) -> str:
+        """What is true of an erasure that this error cuts short, and what to do."""
+        # Recorded, though not anchored: the step was taken.
+        recorded = {"": "restricted", "shredded": "done"} if isinstance(error, Unanchored) else {}
+        return _STANDS[recorded.get(self.step, self.step)]
+
+
+_BEGUN = "the erasure is begun and not finished: the person is out of every use"
+_GO_ON = "erase the same person again, and it goes on from there"
+_STANDS = {
+    "": "",
+    "restricted": f"{_BEGUN}, and not all of their rows are removed; {_GO_ON}",
+    "rows-gone": f"{_BEGUN} and their rows are removed, and their data key may still be there; {_GO_ON}",
+    "shredded": f"{_BEGUN}, rows and data key are gone, and what may be missing is the record of it; {_GO_ON}",
+    "done": (
+        "the erasure is done and recorded; what was deleted may lie in the log of the records until nobody has the "
+        "house open any more, or until the next erasure"
+    ),
+    "evidence": (
+        "the data are erased, which is recorded, and the evidence that goes with them may still be there; run "
+        "`pacte erase --end-evidence`"
+    ),
+}
+
+
 def plan(house: House, person: str) -> Plan:
     """Say what erasing this person would remove, and how long the evidence would stay."""
     with house.reading() as conn:
@@ -62,18 +95,28 @@ def plan(house: House, person: str) -> Plan:
         return Plan(subject, counts, published(conn, now).document.evidence.keep.after(now))
 
 
-def erase(house: House, person: str, by: str = "cli") -> Certificate:
-    """Erase one person from the house; raises `NotFound` for somebody unknown. Asking twice gives the same end."""
-    with house.writing() as conn:
-        now = house.present(conn)
-        subject = _subject(house, conn, person)
-        document = published(conn, now).document
-        done = _done(conn, subject)
-        if done is None:
-            counts = restrict(house, conn, subject, now, by)
-    certificate = carry_out(house, subject, counts, document, now, by) if done is None else done
-    if document.evidence.shred_with_data:
-        _end_evidence_once(house, subject, now, by)
+def erase(house: House, person: str, by: str = "cli", *, suppress: bool = True) -> Certificate:
+    """Erase one person from the house; raises `NotFound` for somebody unknown. Asking twice gives the same end.
+
+    Without `suppress` no list remembers their address: for one that a stranger typed and its owner never confirmed.
+    Where something fails on the way, the error says how far the erasure had come.
+    """
+    way = Way()
+    with unfinished.saying(way.said):
+        with house.writing() as conn:
+            now = house.present(conn)
+            subject = _subject(house, conn, person)
+            document = published(conn, now).document
+            certificate = _done(conn, subject)
+            if certificate is None:
+                counts = restrict(house, conn, subject, now, by, suppress=suppress)
+        if certificate is None:
+            certificate = carry_out(house, subject, counts, document, now, by, way, suppress=suppress)
+        way.step = "done"
+        db.truncate_wal(house.engine)
+        if document.evidence.shred_with_data:
+            way.step = "evidence"
+            _end_evidence_once(house, subject, now, by)
     return certificate
 
 
@@ -89,12 +132,22 @@ def end_evidence(house: House, now: Instant | None = None, by: str = "cli", *, s
         refuse_ahead(house, now)
     with house.reading() as conn:
         due = [subject for subject, until in queries.evidence_ends(conn) if until <= now]
-    for subject in due:
-        end_evidence_of(house, subject, now, by)
+    ended: list[SubjectId] = []
+    with unfinished.saying(lambda _: _ended(len(ended), len(due))):
+        for subject in due:
+            end_evidence_of(house, subject, now, by)
+            ended.append(subject)
     with db.write(house.engine) as conn:
         suppression.purge(conn, now)
         use.end_sets(conn, now)
     return due
+
+
+def _ended(done: int, due: int) -> str:
+    return (
+        f"the evidence of {done} of {due} people has ended, that of the next one perhaps in part; ask again, and it "
+        "goes on from there"
+    )
 
 
 def _end_evidence_once(house: House, subject: SubjectId, now: Instant, by: str) -> None:
@@ -123,28 +176,45 @@ def end_evidence_of(house: House, subject: SubjectId, now: Instant, by: str) -> 
     db.truncate_wal(house.engine)
 
 
-def restrict(house: House, conn: Connection, subject: SubjectId, now: Instant, by: str) -> dict[str, int]:
+def restrict(
+    house: House, conn: Connection, subject: SubjectId, now: Instant, by: str, *, suppress: bool = True
+) -> dict[str, int]:
     """Begin an erasure, in the caller's transaction: nothing is used from here on; answers what was held."""
     counts = _begin(house, conn, subject, now, by)
+    _sign_out(conn, subject)
     # In the same commit: from here on a load knows the person by this list only, and enters nothing.
-    until = published(conn, now).document.suppression.keep.after(now)
-    suppression.remember(conn, house.keys, subject, "erased", until)
+    if suppress:
+        until = published(conn, now).document.suppression.keep.after(now)
+        suppression.remember(conn, house.keys, subject, "erased", until)
     return counts
 
 
 def carry_out(
-    house: House, subject: SubjectId, counts: dict[str, int], document: PolicyFile, now: Instant, by: str
+    house: House,
+    subject: SubjectId,
+    counts: dict[str, int],
+    document: PolicyFile,
+    now: Instant,
+    by: str,
+    way: Way | None = None,
+    *,
+    suppress: bool = True,
 ) -> Certificate:
-    """Do what `restrict` began, up to the record of it. Every step may be repeated."""
+    """Do what `restrict` began, up to the record of it. Every step may be repeated; `way` is told of each."""
+    way = way or Way()
+    way.step = "restricted"
     # Crash point `restricted`: the person is already out of every use; asking again goes on from here.
     crash.point("restricted")
-    until = document.suppression.keep.after(now)
+    until = document.suppression.keep.after(now) if suppress else now
     with house.writing() as conn:
-        suppression.remember(conn, house.keys, subject, "erased", until)
+        if suppress:
+            suppression.remember(conn, house.keys, subject, "erased", until)
+        pending.forget(conn, subject)
         segments.rewrite_without(conn, house.lake, numbers.numbers(conn, [subject]).values(), "erasure")
         intake.forget(conn, subject)
         sealed.empty(conn, subject)
         fingerprints = vault_index.blinds_of(conn, subject)
+    way.step = "rows-gone"
     # Crash point `rows-gone`: rows are gone and old segments unlisted; the data key stands until the next step, and the
     # index until the last, so that the person can still be named to finish the erasure.
     crash.point("rows-gone")
@@ -153,6 +223,7 @@ def carry_out(
     quarantine.forget(house.path / QUARANTINE, fingerprints)
     db.truncate_wal(house.engine)
     house.keys.shred(subject, "data", now)
+    way.step = "shredded"
     # Crash point `shredded`: nothing can be read any more; what is missing is the record of it.
     crash.point("shredded")
     return _conclude(house, subject, counts, document, now, until, by)
@@ -176,10 +247,11 @@ def _conclude(
             "suppressed_until": until,
         }
         sealed.erase(conn, subject)
+        passkeys.forget(conn, subject)
+        _sign_out(conn, subject)
         details = {name: value for name, value in certificate.items() if name != "subject"}
         details |= {"certificate": digest(certificate)}
         index = _step(house, conn, subject, "done", now, by, **details)
-    db.truncate_wal(house.engine)
     return Certificate(subject, index, now, counts, evidence_until, until)
 
 
@@ -217,6 +289,11 @@ def _begin(house: House, conn: Connection, subject: SubjectId, now: Instant, by:
     counts = _holdings(house, conn, subject)
     _step(house, conn, subject, "restricted", now, by, counts=counts)
     return counts
+
+
+def _sign_out(conn: Connection, subject: SubjectId) -> None:
+    """End every sign-in of this person; nobody is signed in any more who is erased, or is being erased."""
+    db.run(conn, "DELETE FROM web_session WHERE who = ?", (subject,))
 
 
 def _step(house: House, conn: Connection, subject: SubjectId, step: str, now: Instant, by: str, **details: Any) -> int:

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, inspect, text
 from pacte.kernel import db
 from pacte.kernel.errors import Unsafe
 
-FORMAT = "2"
+FORMAT = "3"
 """The format that this version of pacte reads and writes."""
 
-FORMATS = ("1", "2")
+FORMATS = ("1", "2", "3")
 """Every format, oldest first."""
 
 VERSION_TABLE = "house_format"

@@ -158,6 +158,10 @@ class House:
         result = log.append(conn, entries, now, self.signer, onto)
         recorded = [{**entry, "v": 1, "at": result.at} for entry in entries]
         derive(conn, list(zip(result.indices, recorded, strict=True)), self.keys, people)
+        if self.settings.webhooks:
+            from pacte.app.webhooks import announce
+
+            announce(conn, self, zip(result.indices, recorded, strict=True))
         return result
 
     def commit(self, verb: Verb[T]) -> T:
@@ -218,6 +222,10 @@ class House:
         from pacte.app.doctor import check
 
         return check(self)
+
+    def reached_at(self, url: str) -> None:
+        """Where people reach the doors that this process just opened, where the settings name no address."""
+        object.__setattr__(self, "settings", configuration.reached_at(self.settings, url))
 
     def close(self) -> None:
         """Record what waits, write the last anchor, let go of the files; raises `Unsafe` where it cannot be written."""

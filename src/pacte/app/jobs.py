@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pacte.app import ahead, commits
+from pacte.app import ahead, commits, links, pending
 from pacte.app.choose import TELL
+from pacte.app.publish import KEEP
 from pacte.kernel import db, jobs
 from pacte.kernel.instant import DAY, SECOND, Instant
 from pacte.kernel.jobs import Job
@@ -30,7 +31,15 @@ class Waiting:
     code: str
 
 
-Handler = Callable[["House", Job, Instant], Waiting | None]
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The job is tried again `at` an instant; `code` is why this attempt failed, empty where there was none."""
+
+    at: Instant
+    code: str = ""
+
+
+Handler = Callable[["House", Job, Instant], Waiting | Later | None]
 """Does a job at an instant of the clock; `None` when it is done. Raises where it failed and shall be tried again."""
 
 
@@ -47,12 +56,16 @@ def _end_evidence(house: House, _job: Job, now: Instant) -> None:
 
 
 def _prune(house: House, _job: Job, now: Instant) -> None:
+    from pacte.app import shadow
     from pacte.app.house import QUARANTINE
     from pacte.intake import quarantine
 
     quarantine.expire(house.path / QUARANTINE, house.keys, now)
+    pending.end(house, now)
+    shadow.prune(house, now)
     with db.write(house.engine) as conn:
         commits.prune(conn, now)
+        links.prune(conn, now)
         jobs.prune(conn, Instant(now - KEPT))
 
 
@@ -62,8 +75,46 @@ def _compact(house: House, _job: Job, _now: Instant) -> None:
     compact(house)
 
 
+def _send_mail(house: House, job: Job, now: Instant) -> Waiting | None:
+    from pacte.app.mail import send
+
+    missing = send(house, job, now)
+    return Waiting(missing) if missing else None
+
+
+def _announce_notice(house: House, job: Job, now: Instant) -> None:
+    from pacte.app.announce import tell_batch
+
+    tell_batch(house, job, now)
+
+
+def _check_ledger(house: House, _job: Job, now: Instant) -> None:
+    from pacte.app.checks import look
+
+    look(house, now)
+
+
+def _send_webhook(house: House, job: Job, now: Instant) -> Waiting | Later | None:
+    from pacte.app.webhooks import send
+
+    return send(house, job, now)
+
+
+def _keep_forms(house: House, _job: Job, _now: Instant) -> None:
+    from pacte.app.forms import publish
+    from pacte.app.pictures import complete
+
+    publish(house)
+    complete(house)
+
+
 HANDLERS: Mapping[str, Handler] = {
     TELL: _tell_recipient,
+    "send_mail": _send_mail,
+    "announce_notice": _announce_notice,
+    KEEP: _keep_forms,
+    "check_ledger": _check_ledger,
+    "webhook": _send_webhook,
     "end_evidence": _end_evidence,
     "prune": _prune,
     "compact": _compact,

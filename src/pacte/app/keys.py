@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pacte.app import settings as configuration
 from pacte.app.house import House
 from pacte.gate.rules import role
-from pacte.kernel import crash
+from pacte.kernel import crash, unfinished
 from pacte.kernel.errors import BadInput
 from pacte.kernel.files import replace_whole
 from pacte.keys.shredding import Tombstone
@@ -34,12 +34,16 @@ class Ended:
     index: int
 
 
+_UNSAID = "the ledger may not say yet"
+
+
 def rotate(house: House, by: str = "cli") -> Rotated:
     """Wrap every key again under a new version, while others read and write; no sealed byte is touched."""
     version = house.keys.rotate(house.clock())
     # Crash point `rotated-unrecorded`: asking again begins the next version, which is recorded.
     crash.point("rotated-unrecorded")
-    return Rotated(version, _record(house, "rotated", version, by))
+    with unfinished.saying(lambda _: f"every key is wrapped under version {version}, which {_UNSAID}; rotate again"):
+        return Rotated(version, _record(house, "rotated", version, by))
 
 
 def end(house: House, version: int, by: str = "cli") -> Ended:
@@ -47,7 +51,8 @@ def end(house: House, version: int, by: str = "cli") -> Ended:
     final = house.keys.destroy_version(version, house.clock())
     # Crash point `ended-unrecorded`: the version is gone; asking again records it.
     crash.point("ended-unrecorded")
-    return Ended(version, final, _record(house, "ended", version, by))
+    with unfinished.saying(lambda _: f"version {version} is destroyed, which {_UNSAID}; ask again"):
+        return Ended(version, final, _record(house, "ended", version, by))
 
 
 def change_passphrase(house: House, passphrase: str | None, reference: str = "") -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from pacte.consent import state
 from pacte.gate import rules as stored
 from pacte.kernel import given
 from pacte.kernel.errors import BadInput, Conflict
@@ -17,6 +18,7 @@ from pacte.vault import index as vault_index
 if TYPE_CHECKING:
     from pacte.app.house import House
 
+EMPTY = "an empty identifier; expected a subject id, or `key:…`, `email:…`, `phone:…`"
 Found = Mapping[str, "list[SubjectId] | BadInput"]
 """By identifier: the people behind it, or what is wrong with its form."""
 
@@ -28,6 +30,12 @@ def subject_of(house: House, conn: Connection, person: str) -> SubjectId | None:
     the company's own key otherwise. Raises `Conflict` for one that several people share.
     """
     return only(person, people_of(house, conn, person))
+
+
+def is_here(conn: Connection, subject: SubjectId) -> bool:
+    """Whether this person is known, and neither erased nor being erased, and their evidence has not ended."""
+    person = state.look_up(conn, [subject]).get(subject)
+    return person is not None and person.known and not person.erased
 
 
 def only(person: str, people: list[SubjectId]) -> SubjectId | None:
@@ -67,6 +75,9 @@ def people_of_all(
             found[person] = [parse_subject_id(person)]
             continue
         kind, value = _identifier(person)
+        if not value.strip():
+            found[person] = BadInput(EMPTY)
+            continue
         if kind == "key" and keys is None:
             keys = _keys_of_people(conn, house.present(conn) if as_of is None else as_of)
         try:

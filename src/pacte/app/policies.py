@@ -58,9 +58,15 @@ def in_force(conn: Connection, as_of: Instant) -> Compiled:
 def compiled(conn: Connection, digest: str) -> Compiled:
     """Compile the policy stored under `digest` and keep it: long work, beside all that is done under the write lock.
 
-    Raises `NotFound` for one that is not stored, and `Unsafe` for one that was changed since.
+    One that is kept is not compiled again. Raises `NotFound` for one that is not stored, and `Unsafe` for one that was
+    changed since.
     """
     body = stored.policy_text(conn, digest)
+    with _lock:
+        known = _compiled.get(digest)
+        if known is not None and known[0] == body:
+            _compiled.move_to_end(digest)
+            return known[1]
     found = compile_policy(load_policy_text(body, "policy.yaml"))
     with _lock:
         _compiled[digest] = (body, found)

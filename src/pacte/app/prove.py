@@ -29,6 +29,8 @@ from pacte.ledger.proof import FactOpening, write_proof
 from pacte.policy.vocabulary import STANDING_CHOICES
 from pacte.vault.evidence import open_facts
 
+RECEIPT = "receipt"
+"""The reason of the look that each receipt leaves in the ledger."""
 CONTINUED = 64
 """How many earlier checkpoints a proof file shows itself to continue."""
 
@@ -50,7 +52,7 @@ def prove(house: House, person: str, use_id: str, by: str = "cli") -> Proof:
     """Prove, for one person and one recorded use, what was recorded and in which order. Looking is recorded too."""
     with house.writing() as conn:
         now = house.present(conn)
-        subject = _known(house, conn, person)
+        subject = known(house, conn, person)
         queries.use(conn, UseId(use_id))  # an unknown use is refused before the look is recorded
         if not replaying.evidence_ended(conn, subject):
             using.look(conn, subject, ACCOUNTABILITY, "prove", house.clock(), house.signer, by)
@@ -71,7 +73,7 @@ def uses_on(house: House, person: str, purpose: str, start: Instant, end: Instan
         uses = queries.uses_of_purpose(conn, purpose)
         if not uses and purpose not in (declared := published(conn, house.present(conn)).document.purposes):
             raise NotFound("the policy declares these purposes: " + ", ".join(f"`{name}`" for name in declared))
-        subject = _known(house, conn, person)
+        subject = known(house, conn, person)
         found = [
             (index, UseId(entry["use"]), Instant(entry["as_of"]))
             for index, entry in reversed(uses)
@@ -85,7 +87,8 @@ def uses_on(house: House, person: str, purpose: str, start: Instant, end: Instan
     return found
 
 
-def _known(house: House, conn: Connection, person: str) -> SubjectId:
+def known(house: House, conn: Connection, person: str) -> SubjectId:
+    """Whom a name of a person stands for, if the log says anything about them; raises `NotFound` otherwise."""
     subject = subject_of(house, conn, person)
     if subject is None or not log.of_subject(conn, subject):
         raise NotFound(
@@ -113,7 +116,7 @@ def _write(
         rules=[stored.load_json(conn, entry["rules"])],
         question={"use": entry["use"], "purpose": entry["purpose"], "as_of": entry["as_of"], "asked": now},
         answers=[_answer("by_known", again.answers.by_known), _answer("by_true", again.answers.by_true)],
-        since=_anchored(house, log.head(conn).size),
+        since=[*receipted(conn, subject, log.head(conn).size), *anchored(house, log.head(conn).size)],
     )
 
 
@@ -124,12 +127,22 @@ def _membership(conn: Connection, entry: dict[str, Any], subject: SubjectId) -> 
     return [membership.prove(using.sealed_set(conn, UseId(entry["use"])), subject)]
 
 
-def _anchored(house: House, size: int) -> list[int]:
+def anchored(house: House, size: int) -> list[int]:
     """Sizes of the checkpoints kept outside the database, the latest ones: the proof shows that it continues them."""
     house.anchoring.flush()  # INVARIANT: no anchor of this size or below comes into the file after it was looked at
     noted = sorted(anchors.read_latest(house.anchor_file).anchors, key=lambda anchor: anchor.size, reverse=True)
     signed = (anchor.size for anchor in noted if anchor.size <= size and anchors.is_signed(anchor, house.vkey))
     return sorted(size for size, _ in islice(groupby(signed), CONTINUED))
+
+
+def receipted(conn: Connection, subject: SubjectId, size: int) -> list[int]:
+    """The sizes of the checkpoints of this person's receipts, the latest ones below `size`.
+
+    A receipt leaves a look, which is the last entry under its checkpoint (`app.receipts`).
+    """
+    about = queries.about(conn, subject)
+    looks = [index + 1 for index, entry in about if entry["kind"] == "look" and entry["reason"] == RECEIPT]
+    return [one for one in looks if one < size][-CONTINUED:]
 
 
 def _relevant(entry: dict[str, Any], purpose: str) -> bool:

@@ -15,9 +15,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from pacte.app.house import House
+from pacte.consent.form.values import untold
 from pacte.gate import rules as stored
+from pacte.kernel import jobs
 from pacte.kernel.errors import BadInput, PolicyError
 from pacte.kernel.instant import SECOND, Instant
+from pacte.kernel.jobs import Job
 from pacte.ledger import log
 from pacte.ledger.entries import NOT_SOUGHT
 from pacte.policy.compile import Compiled
@@ -60,6 +63,9 @@ class Advice:
     def _giver(self) -> str:
         return "" if self.word == NOT_SOUGHT else self.by or OFFICER
 
+
+KEEP = "keep_forms"
+"""The kind of job that keeps what forms show, with a picture where there is a browser."""
 
 A_MINUTE = 60 * SECOND
 """A day that began while the command was typed is not past."""
@@ -187,7 +193,10 @@ def _record(
         **advice.to_json(),
         **role,
     }
-    return house.record(conn, [*_notices(conn, compiled, by, role), policy], house.clock())[-1]
+    index = house.record(conn, [*_notices(conn, compiled, by, role), policy], house.clock())[-1]
+    if compiled.document.forms:
+        jobs.add(conn, [Job(KEEP, house.clock(), entry=index)])
+    return index
 
 
 _TOLD = {"purposes": "tells", "says": "says", "locale": "locale", "version": "version", "effective": "effective"}
@@ -195,17 +204,18 @@ _TOLD = {"purposes": "tells", "says": "says", "locale": "locale", "version": "ve
 
 
 def changed_notices(house: House, compiled: Compiled) -> list[str]:
-    """The notices of a policy that were recorded otherwise, a sentence each with file and line: it cannot be published.
+    """Notices of a policy that were recorded otherwise and forms that none tells of: it cannot be published.
 
-    Nothing is written; `policy check`, `policy diff` and a preview say the same as publishing would.
+    A sentence each, with file and line. Nothing is written; `policy check`, `policy diff` and a preview say the same as
+    publishing would.
     """
     with house.reading() as conn:
-        return _changed(conn, compiled)
+        return _changed(conn, compiled) + untold(compiled)
 
 
 def _keep_notices(conn: Connection, compiled: Compiled) -> None:
-    """Refuse to change what a recorded notice told: nobody is informed of anything after the fact."""
-    if changed := _changed(conn, compiled):
+    """Refuse to change what a recorded notice told, and a form that none tells of: nobody is told after the fact."""
+    if changed := _changed(conn, compiled) + untold(compiled):
         raise PolicyError(changed)
 
 

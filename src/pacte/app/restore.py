@@ -30,7 +30,7 @@ from pacte.app.house import House, open_house, unchecked
 from pacte.app.policies import published
 from pacte.gate import rules as stored
 from pacte.gate.questions import CHOICE_BASES
-from pacte.kernel import crash, db
+from pacte.kernel import crash, db, unfinished
 from pacte.kernel.canonical import Json, digest
 from pacte.kernel.errors import BadInput, Unsafe
 from pacte.kernel.files import replace_whole, sync_directory
@@ -94,26 +94,33 @@ def restore(
     house = unchecked(path, clock=clock, passphrase=passphrase)
     renewed = None
     try:
-        house.keys.finish_pending()
-        shredded = _shred_again(house)
-        if shredded and (whole := _as_it_is(house, shredded)) is not None:
-            return whole
-        renewed = _renewed(house, by)
-        crash.point("restore-begun")
-        _put_anchors_aside(renewed)
-        crash.point("restore-anchors-aside")
-        _erase_again(renewed, by)
-        crash.point("restore-erased")
-        with renewed.reading() as conn:
-            report = replace(_report(renewed, conn), shredded=shredded)
-        db.truncate_wal(renewed.engine)
-        renewed.anchoring.flush()
-        crash.point("restore-before-switch")
-        _switch(path, renewed.signer.name)
+        with unfinished.saying(lambda _: _BEGUN if renewed else ""):
+            house.keys.finish_pending()
+            shredded = _shred_again(house)
+            if shredded and (whole := _as_it_is(house, shredded)) is not None:
+                return whole
+            renewed = _renewed(house, by)
+            crash.point("restore-begun")
+            _put_anchors_aside(renewed)
+            crash.point("restore-anchors-aside")
+            _erase_again(renewed, by)
+            crash.point("restore-erased")
+            with renewed.reading() as conn:
+                report = replace(_report(renewed, conn), shredded=shredded)
+            db.truncate_wal(renewed.engine)
+            renewed.anchoring.flush()
+            crash.point("restore-before-switch")
+            _switch(path, renewed.signer.name)
     finally:
         (renewed or house).close()
     open_house(path, clock=clock, passphrase=passphrase).close()
     return report
+
+
+_BEGUN = (
+    "the restore is begun and not finished, and the house serves nobody yet; run `pacte restore` again, and it goes on "
+    "from there"
+)
 
 
 def _shred_again(house: House) -> int:

@@ -11,9 +11,9 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from pacte.kernel import db
@@ -111,6 +111,120 @@ class WitnessSettings(BaseModel):
     key: str
 
 
+class WebSettings(BaseModel):
+    """Where people reach the house: its public address, and whose pages may show its badge.
+
+    `url` is the address that messages and printed notices point to, without a slash at its end; `origins` are the
+    company's own sites, such as `https://shop.example`. `embedded_by` are those of them that may show its forms within
+    their pages. `trusted_proxy`: whether a proxy in front says who calls. `chromium` is the browser that takes pictures
+    of forms, where it is not found by its usual names.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: str = "http://127.0.0.1:8080"
+    origins: tuple[str, ...] = ()
+    embedded_by: tuple[str, ...] = ()
+    chromium: str = ""
+    trusted_proxy: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*[^/?#\s])?", value):
+            raise ValueError("expected an address such as https://privacy.shop.example, without a slash at its end")
+        return value
+
+    @field_validator("origins", "embedded_by")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"https?://[^/?#@\s]+", one) for one in value):
+            raise ValueError("expected origins such as https://shop.example, without a path")
+        return value
+
+
+class MailSettings(BaseModel):
+    """How messages leave: an SMTP server, how it is spoken to, and who they are from; no `host`, no mail.
+
+    `tls` is `starttls` (port 587), `implicit` (465) or `none`, which only a server on this machine may have.
+    `password` is a reference; `ca` a PEM file of the authority behind the server's certificate, where it is not public.
+    `folder`, in place of a host, is where letters are put as files instead of being sent: to try a house with invented
+    people, since letters hold addresses in the clear.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    user: str = ""
+    password: str = ""
+    sender: str = Field(default="", alias="from")
+    ca: str = ""
+    folder: str = ""
+
+
+class ArrivalSettings(BaseModel):
+    """The company's own site, whose word signs a customer in: who signs its tokens, and with which key.
+
+    `public_key` is an Ed25519 key in PEM (or `env:NAME`, `file:PATH` of one), `secret` the reference of a shared secret
+    of 32 bytes or more; one of them. `issuer` is what the tokens say they are from, `audience` for whom: the house's
+    public address where it is absent. Only pages of `web.origins` may send one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    issuer: str = ""
+    audience: str = ""
+    public_key: str = ""
+    secret: str = ""
+
+
+EVENTS = (
+    "choice.recorded",
+    "choice.withdrawn",
+    "erasure.begun",
+    "erasure.done",
+    "stop.begun",
+    "stop.lifted",
+    "notice.published",
+)
+"""What a receiver may be told of."""
+_RECEIVER = re.compile(r"https://[^/?#@\s]+[^#@\s]*|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?([/?][^#@\s]*)?")
+
+
+class WebhookSettings(BaseModel):
+    """A system that is told what happens: its name, its address, of which events and of which purposes (all if empty).
+
+    `signature` is `v1` (a secret that both share) or `v1a` (a key pair of ours); a new `version` a new key. `private`
+    says that the address is meant to lie in the company's own network.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    url: str
+    events: tuple[str, ...] = EVENTS
+    purposes: tuple[str, ...] = ()
+    signature: Literal["v1", "v1a"] = "v1"
+    version: Annotated[int, Field(ge=1)] = 1
+    private: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        if not _RECEIVER.fullmatch(value):
+            raise ValueError("expected an https address, or http of this machine, without a name or a password in it")
+        return value
+
+    @field_validator("events")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - set(EVENTS):
+            raise ValueError(f"expected events of {', '.join(EVENTS)}")
+        return value
+
+
 class Settings(BaseModel):
     """The settings of one house. `origin` names its log in every checkpoint."""
 
@@ -124,6 +238,31 @@ class Settings(BaseModel):
     lake: LakeSettings = LakeSettings()
     timestamps: TimestampSettings = TimestampSettings()
     witnesses: tuple[WitnessSettings, ...] = ()
+    web: WebSettings = WebSettings()
+    mail: MailSettings = MailSettings()
+    arrival: ArrivalSettings = ArrivalSettings()
+    webhooks: tuple[WebhookSettings, ...] = ()
+
+    @field_validator("webhooks")
+    @classmethod
+    def _apart(cls, value: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+        if len({one.name for one in value}) != len(value):
+            raise ValueError("two receivers of one name; each has a name of its own")
+        return value
+
+
+def reached_at(settings: Settings, url: str) -> Settings:
+    """These settings, with `url` as the address of the house where they name none; for one that serves itself."""
+    if "url" in settings.web.model_fields_set:
+        return settings
+    return settings.model_copy(update={"web": WebSettings.model_validate(settings.web.model_dump() | {"url": url})})
+
+
+LETTERS = """
+[mail]
+# For trying: letters become files in this folder. To send them, name a `host` instead.
+folder = {folder}
+"""
 
 
 def write_defaults(house: Path, origin: str, lang: str, database: str = "") -> None:
@@ -188,6 +327,12 @@ class Watch:
         except OSError:
             raise Unsafe(f"`{FILE}` of the open house cannot be read any more; nothing is served") from None
         return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def write_letters_folder(house: Path, name: str = "letters") -> None:
+    """Have letters put into a folder of the house in place of being sent; for people who are invented."""
+    with (house / FILE).open("a", encoding="utf-8") as file:
+        file.write(LETTERS.format(folder=json.dumps(name)))
 
 
 def write_keys(house: Path, keys: KeySettings) -> None:

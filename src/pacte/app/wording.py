@@ -32,13 +32,17 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
     kind = entry["kind"]
     key = f"entry.{kind}"
     values: dict[str, str | int] = {name: value for name, value in entry.items() if isinstance(value, str)}
-    if kind in ("choice", "erasure", "keys"):
-        key += "." + entry["act" if kind == "choice" else "step"]
+    if kind in ("choice", "erasure", "keys", "staff"):
+        key += "." + entry["act" if kind in ("choice", "staff") else "step"]
     if kind in ("choice", "use"):
         values["purpose"] = target(entry, lang, titles)
     if kind == "choice":
         voice = "guardian" if entry["voice"] == "guardian" else "person"
         values |= {"who": text("app", f"who.{voice}", lang), "proof": _proof(entry, lang)}
+    if kind == "staff":
+        values["role"] = staff_role(entry["staff_role"], lang)
+    if kind in ("look", "look_aside"):
+        values["reason"] = look_reason(entry["reason"], lang)
     if kind in ("stop", "stop_lifted"):
         values["scope"] = purpose_name(entry["scope"], lang, titles)
     if kind == "keys":
@@ -53,6 +57,18 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
     if kind == "policy" and "advice" in entry:
         words += " " + text("app", "advised", lang, advice=text("app", f"advice.{entry['advice']}", lang))
     return words
+
+
+def look_reason(code: str, lang: str) -> str:
+    """Why somebody looked, in words where the reason is one of ours."""
+    key = f"look_reason.{code}"
+    return text("app", key, lang) if key in catalogue("app") else code
+
+
+def staff_role(name: str, lang: str) -> str:
+    """A role of the staff in words."""
+    key = f"staff_role.as_{name}"
+    return text("app", key, lang) if key in catalogue("app") else name
 
 
 def target(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None = None) -> str:

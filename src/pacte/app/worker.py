@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pacte.app.ahead import LATE
-from pacte.app.jobs import HANDLERS, ROUND, Waiting, before_round, remind
+from pacte.app.jobs import HANDLERS, ROUND, Later, Waiting, before_round, remind
 from pacte.kernel import crash, db, jobs
 from pacte.kernel.errors import PacteError
 from pacte.kernel.instant import DAY, SECOND, Instant
@@ -101,6 +101,9 @@ def _do(house: House, claim: Claim, trusted: Instant | None = None) -> str:
         if isinstance(waiting, Waiting):
             jobs.wait(conn, claim, now, waiting.code, Instant(now + LOOK_AGAIN))
             return "waiting"
+        if isinstance(waiting, Later):
+            jobs.put_off(conn, claim, now, waiting.at, waiting.code)
+            return "failed" if waiting.code else "put_off"
         again = Instant(now + ROUND[kind]) if kind in ROUND else None
         jobs.finish(conn, claim, now, again, None if again is None else Instant(again + LATE))
         return "done"

@@ -21,6 +21,7 @@ from pacte.app.exhibit import exhibit
 from pacte.app.house import ANCHORS, RECORDS, House, create
 from pacte.app.loading import load
 from pacte.app.publish import publish
+from pacte.app.settings import write_letters_folder
 from pacte.app.templates import write_template
 from pacte.app.uses import Use, declare
 from pacte.cli.data import report_json, show_load
@@ -61,6 +62,7 @@ def tell(directory: Path | None, people: int, seed: int, lang: str, as_json: boo
     calendar = Calendar(system_clock())
     shop = story.generate(home.parent / f"{home.name}-files", people, seed, calendar)
     with create(home, lang=lang, clock=calendar) as house:
+        write_letters_folder(home)
         story.load(house, shop)
         first, leaving, erased = story.audience(house, shop)
         story.withdraw(house, leaving, first)
@@ -70,7 +72,7 @@ def tell(directory: Path | None, people: int, seed: int, lang: str, as_json: boo
         proof, page = story.prove(house, erased, first)
         key = house.vkey
     story.verify(home, proof, key)
-    story.end(home, page, time.monotonic() - started)
+    story.end(home, page, leaving, time.monotonic() - started)
 
 
 class _Story:
@@ -196,14 +198,15 @@ class _Story:
             raise VerificationFailed("the proof of the demo did not verify")
         self.data["verified"] = True
 
-    def end(self, home: Path, page: Path, seconds: float) -> None:
-        self.data |= {"house": str(home), "seconds": round(seconds, 1)}
+    def end(self, home: Path, page: Path, customer: str, seconds: float) -> None:
+        self.data |= {"house": str(home), "seconds": round(seconds, 1), "customer": customer.partition(":")[2]}
         if self.as_json:
             sys.stdout.write(json.dumps(self.data, ensure_ascii=False, indent=2) + "\n")
             return
         console().print()
         end = {"house": str(home), "page": str(page), "program": _program()}
         tell_words(words("demo.end", self.lang, seconds=round(seconds), **end))
+        tell_words(words("demo.serve", self.lang, customer=customer.partition(":")[2], **end))
 
 
 def _two_permitted(house: House, shop: Retailer) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from pacte.cli.output import (
     HERE,
+    WHO,
     ByOption,
     HouseOption,
     JsonOption,
@@ -18,6 +20,7 @@ from pacte.cli.output import (
     language,
     opened,
     person_named,
+    person_typed,
     place_name,
     say,
     tell,
@@ -34,9 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def erase(
-    person: Annotated[
-        str, typer.Argument(metavar="PERSON", help="Subject id, or key:…, email:…, phone:….", show_default=False)
-    ] = "",
+    person: Annotated[str, typer.Argument(metavar="PERSON", help=WHO, show_default=False, callback=person_typed)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased; change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
     end_evidence: Annotated[
@@ -75,7 +76,11 @@ def erase(
             if not _confirmed(tongue):
                 tell(words("erase.nothing", tongue))
                 raise typer.Exit(1)
-        done = erasing.erase(home, person, by)
+        try:
+            done = erasing.erase(home, person, by)
+        except KeyboardInterrupt:
+            sys.stderr.write(words("erase.interrupted", tongue) + "\n")
+            raise
     data = {
         "subject": done.subject,
         "entry": done.index,

@@ -20,6 +20,7 @@ from pacte.cli.output import (
     language,
     opened,
     person_named,
+    person_typed,
     say,
     tell,
     words,
@@ -37,7 +38,7 @@ ledger = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command("prove", short_help="Write the proof of a use of one person's data.")(prove)
-    app.command("verify", short_help="Verify a proof or an export, without any house.")(verify)
+    app.command("verify", short_help="Verify a proof, receipt or export, without a house.")(verify)
     app.add_typer(ledger, name="ledger")
 
 
@@ -98,10 +99,10 @@ def prove(
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Proof file, or export of the ledger.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Proof, receipt, or export of the ledger.")],
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", metavar="FILE", help="An earlier checkpoint that you kept; may be repeated."),
+        typer.Option("--checkpoint", metavar="FILE", help="A checkpoint or receipt of another time; may be repeated."),
     ] = None,
     key: Annotated[
         str, typer.Option("--key", metavar="KEY", help="The log's public key, as you know it from elsewhere.")
@@ -111,7 +112,7 @@ def verify(
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a proof or an export without any house. Exit code 7 if it does not verify.
+    """Verify a proof, a receipt or an export without any house. Exit code 7 if it does not verify.
 
     The same program is one file that runs alone: pacte/verifier.py.
     """
@@ -131,7 +132,13 @@ def verify(
 def show_log(
     last: Annotated[int, typer.Option("--last", "-n", metavar="N", min=1, help="How many entries.")] = 20,
     person: Annotated[
-        str, typer.Option("--person", metavar="PERSON", help="Only this person's entries (the look is recorded).")
+        str,
+        typer.Option(
+            "--person",
+            metavar="PERSON",
+            help="Only this person's entries (the look is recorded); - reads who from standard input.",
+            callback=person_typed,
+        ),
     ] = "",
     house: HouseOption = HERE,
     by: ByOption = "cli",

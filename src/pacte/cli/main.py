@@ -1,8 +1,8 @@
 """`pacte`: the commands of a house, in the order in which a house meets them.
 
-pacte init · policy · publish · rules · pack · load · rejected · choice · may · audience · sql · explain · replay ·
-prove · verify · ledger · erase · stop · doctor · status · jobs · worker · compact · keys · migrate ·
-move · restore · demo
+pacte init · policy · publish · rules · pack · notice · forms · load · rejected · choice · may · audience · sql ·
+explain · replay · prove · receipt · verify · ledger · erase · stop · doctor · status · jobs · worker · serve · apikey ·
+webhooks · compact · keys · migrate · move · restore · demo
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ from typing import Annotated
 import typer
 
 from pacte.cli import (
+    apikey,
     choices,
     compact,
     data,
     duties,
+    forms,
     keys,
     ledger,
     move,
+    notice,
     packs,
     policy,
     questions,
+    receipt,
     restore,
+    serve,
     sql,
     status,
+    webhooks,
     witness,
     worker,
 )
@@ -59,14 +65,20 @@ def pacte(
 data.register(app)
 policy.register(app)
 packs.register(app)
+notice.register(app)
+forms.register(app)
 choices.register(app)
 questions.register(app)
 sql.register(app)
 ledger.register(app)
+receipt.register(app)
 witness.register(ledger.ledger)
 duties.register(app)
 status.register(app)
 worker.register(app)
+serve.register(app)
+apikey.register(app)
+webhooks.register(app)
 compact.register(app)
 keys.register(app)
 move.register(app)

@@ -26,9 +26,35 @@ if TYPE_CHECKING:
     from pacte.app.house import House
     from pacte.kernel.errors import PacteError
 
-PersonArgument = Annotated[
-    str, typer.Argument(metavar="PERSON", help="Subject id, or key:…, email:…, phone:….", show_default=False)
-]
+LINE = 64 * 1024
+"""Characters of standard input that are read for one identifier; a longer one is said to be too long."""
+
+
+def person_typed(value: str) -> str:
+    """The person as typed, or for `-` the first line of standard input.
+
+    What stands on a command line is seen by everybody who lists this machine's processes, and stays in the history of
+    the shell.
+    """
+    from pacte.kernel.errors import BadInput
+
+    if value != "-":
+        return value
+    if sys.stdin is not None and sys.stdin.isatty():
+        sys.stderr.write(words("person.ask", language("")) + " ")
+        sys.stderr.flush()
+    try:
+        line = sys.stdin.readline(LINE) if sys.stdin is not None else ""
+    except UnicodeDecodeError:  # its message repeats what was read
+        raise BadInput("what came by standard input is not UTF-8; expected one identifier in its first line") from None
+    found = line.lstrip("\ufeff").strip()
+    if not found:
+        raise BadInput("nobody is named in the first line of standard input; expected one identifier there")
+    return found
+
+
+WHO = "Subject id, or key:…, email:…, phone:…; - reads it from standard input, where no other process sees it."
+PersonArgument = Annotated[str, typer.Argument(metavar="PERSON", help=WHO, show_default=False, callback=person_typed)]
 PurposeArgument = Annotated[str, typer.Argument(metavar="PURPOSE", help="Purpose, as the policy calls it.")]
 HouseOption = Annotated[
     Path,
@@ -156,10 +182,11 @@ def counted(key: str, lang: str, count: int, **parameters: str | int) -> str:
 
 def person_named(person: str) -> str:
     """The person as given; raises `BadInput` where nothing was."""
+    from pacte.app.people import EMPTY
     from pacte.kernel.errors import BadInput
 
     if not person.partition(":")[2 if person.startswith(("key:", "email:", "phone:")) else 0].strip():
-        raise BadInput("an empty identifier; expected a subject id, or `key:…`, `email:…`, `phone:…`")
+        raise BadInput(EMPTY)
     return person
 
 
@@ -226,11 +253,11 @@ def fail(error: Exception, as_json: bool) -> int:
 def unusable(error: OSError) -> PacteError:
     """What the operating system refused, as an error of ours: which file, and why."""
     from pacte.kernel.errors import BadInput, PacteError
+    from pacte.kernel.files import refused
 
-    why = (os.strerror(error.errno) if error.errno else "input or output failed").lower()
     path = typed_path(Path(str(error.filename))) if error.filename else "a file"
     given = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError)
-    return (BadInput if given else PacteError)(f"cannot read or write {path}: {why}")
+    return (BadInput if given else PacteError)(f"cannot read or write {path}: {refused(error)}")
 
 
 def _error_json(message: str, code: int) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pacte.kernel.instant import Instant
     from pacte.kernel.jobs import Job
 
+REASONS = ("no_connector", "clock_ahead", "dead", "gone", "no_receiver")
+"""Codes of waiting jobs that have words of their own."""
+
 jobs = typer.Typer(
     help="Show the jobs that are open; record one that was done by hand.",
     invoke_without_command=True,
@@ -131,7 +134,7 @@ def _show_jobs(found: list[Job], now: Instant, lang: str) -> None:
 
 
 def _reason(error: str) -> str:
-    return f"jobs.reason.{error}" if error in ("no_connector", "clock_ahead") else "jobs.reason.other"
+    return f"jobs.reason.{error}" if error in REASONS else "jobs.reason.other"
 
 
 @jobs.command("done", short_help="Record that a recipient was told by hand.")

@@ -18,7 +18,7 @@ from pacte.intake.reader import Batch, Progress, Table, open_table
 from pacte.intake.report import LoadReport
 from pacte.intake.run import Run, Stores
 from pacte.intake.tables import forget_rows
-from pacte.kernel import crash
+from pacte.kernel import crash, unfinished
 from pacte.kernel.canonical import Json
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant, to_iso
@@ -51,14 +51,19 @@ def load_file(
     load = _load_id(table.digest, stores, kind.name, now)
     aside = Quarantine(stores.quarantine, stores.keys, load, now)
     run = Run(stores, kind, load, table.digest, now, by, aside, (lambda: now) if clock is None else clock)
-    with alone(stores.quarantine / f".{load}.lock"):
+    with alone(stores.quarantine / f".{load}.lock"), unfinished.saying(lambda _: _cut_short(run.standing)):
         _enter(run, table)
         return _finish(run, table.undeclared)
 
 
+def _cut_short(standing: int) -> str:
+    if not standing:
+        return ""
+    return f"{standing} rows of this file are here already, and stay; load it again, and it goes on from there"
+
+
 def _enter(run: Run, table: Table) -> None:
-    stores, kind = run.stores, run.source
-    dataset = stores.policy.datasets.get(kind.dataset)
+    dataset = run.stores.policy.datasets.get(run.source.dataset)
     waiting = arrivals.People()
     for batch in table.batches:
         run.counts["rows"] += len(batch) + len(batch.aside)
@@ -70,7 +75,7 @@ def _enter(run: Run, table: Table) -> None:
             _load_events(run, batch)
     if waiting.waiting:
         # Parents may stand later in the file than their children.
-        with stores.writing() as conn:
+        with run.writing() as conn:
             arrivals.enter(run, conn, waiting.waiting, None)
 
 
@@ -83,13 +88,13 @@ def forget(conn: Connection, subject: SubjectId) -> int:
 def _load_people(run: Run, batch: Batch, waiting: arrivals.People) -> None:
     checked = people.prepare(run, batch)
     if checked:
-        with run.stores.writing() as conn:
+        with run.writing() as conn:
             arrivals.enter(run, conn, checked, waiting)
 
 
 def _load_events(run: Run, batch: Batch) -> None:
     checked = events.prepare(run, batch)
-    with run.stores.writing() as conn:
+    with run.writing() as conn:
         unknown = events.enter(run, conn, checked)
     column = run.source.fields[run.stores.policy.datasets[run.source.dataset].person]
     for row in unknown:
@@ -99,7 +104,7 @@ def _load_events(run: Run, batch: Batch) -> None:
 
 def _load_choices(run: Run, batch: Batch) -> None:
     checked = choices.prepare(run, batch)
-    with run.stores.writing() as conn:
+    with run.writing() as conn:
         unknown = choices.enter(run, conn, checked)
     for row, reason in unknown.items():
         checked.faults.add(row, reason, run.source.person[1])
@@ -117,10 +122,10 @@ def _finish(run: Run, undeclared: tuple[str, ...]) -> LoadReport:
     counts = run.counts
     # Crash point `rows-entered`: every row is here and no entry says that the file was loaded; the next run writes it.
     crash.point("rows-entered")
-    with run.stores.writing() as conn:
+    with run.writing() as conn:
         index = _record_load(run, conn) if counts["accepted"] or not _loaded_before(run, conn) else None
     run.quarantine.conclude()
-    with run.stores.writing() as conn:
+    with run.writing() as conn:
         # What this load replaced, and what an earlier one left that was cut short.
         segments.garbage(conn, run.stores.lake)
     return LoadReport(

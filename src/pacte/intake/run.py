@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,12 @@ from pacte.keys.store import KeyStore
 from pacte.lake import segments
 from pacte.lake.schema import schema_of
 from pacte.ledger import log, queries
+from pacte.ledger.anchoring import Unanchored
 from pacte.ledger.note import Signer
 from pacte.policy.model import Dataset, PolicyFile
 from pacte.vault import index, suppression
 from pacte.vault.evidence import opener
-from pacte.vault.normalise import identifiers
+from pacte.vault.normalise import identifiers, looked_at
 
 ROW_KEY = "row-digest"
 """The house key under which rows are fingerprinted."""
@@ -77,6 +78,8 @@ class Run:
     seen: set[bytes] = field(default_factory=set)
     segments: list[str] = field(default_factory=list)
     facts_told: frozenset[str] = frozenset()
+    standing: int = 0
+    """Rows that were entered and committed."""
     _row_key: bytes = b""
     _short: dict[tuple[object, ...], bytes] = field(default_factory=dict)
 
@@ -167,6 +170,17 @@ class Run:
         state.apply(conn, zip(indices, entries, strict=True), open_facts)
         return indices
 
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction of the load; what it accepted stands once it has committed."""
+        try:
+            with self.stores.writing() as conn:
+                yield conn
+        except Unanchored:
+            self.standing = self.counts["accepted"]
+            raise
+        self.standing = self.counts["accepted"]
+
     def add_segment(self, conn: Connection, columns: Mapping[str, Sequence[Any]]) -> None:
         """Put rows into the lake: system columns and the declared ones that are not identities."""
         declared = self.stores.policy.datasets[self.source.dataset].fields
@@ -206,10 +220,10 @@ class Run:
 
         A row that names an erased person is not kept here either.
         """
-        rows = [(row, self._guessed(row.row)) for row in batch.aside]
+        rows = [(self._within_reach(row), self._guessed(row.row)) for row in batch.aside]
         for position in sorted(faults.found):
             reason, column = faults.found[position]
-            aside = Aside(batch.lines[position], reason, column, batch.row(position))
+            aside = self._within_reach(Aside(batch.lines[position], reason, column, batch.row(position)))
             own = sorted((kind, value) for kind, value in named[position].items() if value) if named else []
             rows.append((aside, own or self._guessed(aside.row)))
         if not rows:
@@ -227,9 +241,25 @@ class Run:
         return [(name, value) for kind, value in names if kind != "phone" for name in self._fields(kind)]
 
     def _guessed(self, row: Mapping[str, Any] | bytes) -> list[tuple[str, str]]:
+        mark = self.source.delimiter
         if isinstance(row, bytes):
-            return identifiers(row.decode(self.source.encoding, "replace"), self.stores.region)
-        return identifiers("\n".join(map(str, row.values())), self.stores.region)
+            return identifiers(self._text(row), mark)
+        return sorted({name for cell in row.values() for name in identifiers(str(cell), mark)})
+
+    def _within_reach(self, aside: Aside) -> Aside:
+        """The row as far as people are looked for in it: an erasure would not find who is named behind."""
+        row, mark = aside.row, self.source.delimiter
+        if not isinstance(row, bytes):
+            cells = {name: looked_at(cell, mark) if isinstance(cell, str) else cell for name, cell in row.items()}
+            return replace(aside, row=cells)
+        line = self._text(row)
+        if (near := looked_at(line, mark)) == line:
+            return aside
+        kept = near.encode(self.source.encoding, "surrogateescape")
+        return replace(aside, row=kept + f"\n[cut: {len(row)} bytes]".encode())
+
+    def _text(self, row: bytes) -> str:
+        return row.decode(self.source.encoding, "surrogateescape")
 
     def _erased(self, conn: Connection, names: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         asked = {kind: {value for of, value in names if of == kind} for kind in ("key", "email")}

@@ -1,7 +1,8 @@
-"""Files that hold personal data: readable by their owner only, from their first byte on."""
+"""Files that hold personal data: readable by their owner only, from their first byte on; and why one was refused."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -40,3 +41,22 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def refused(error: OSError) -> str:
+    """Why the operating system refused a file, in words; without the file's name.
+
+    >>> refused(OSError(28, "")), refused(OSError(13, ""))
+    ('the disk is full', 'permission denied')
+    """
+    if error.errno is None:
+        return "input or output failed"
+    return _REFUSED.get(error.errno) or os.strerror(error.errno).lower()
+
+
+_REFUSED = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "a quota is used up",
+    errno.EFBIG: "a quota is used up",
+    errno.EROFS: "the disk is read-only",
+}

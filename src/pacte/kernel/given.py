@@ -14,15 +14,25 @@ WORDS = frozenset(
 INSTANTS = frozenset({"effective", "learned"})
 
 
+LONGEST = 4_096
+"""Characters of the longest word that is taken: no field that a file brings holds a longer text."""
+
+
 def word(value: object, name: str) -> str:
     """`value` as a text that can be written down; raises `BadInput` for anything else, without repeating it."""
     if not isinstance(value, str):
         raise BadInput(f"`{name}` must be a text")
-    if not value.isascii() or "\0" in value:
+    if len(value) > LONGEST:
+        raise BadInput(f"`{name}` is too long: {len(value):,} characters; expected at most {LONGEST:,}")
+    if "\0" in value:
+        raise BadInput(f"`{name}` holds characters that no text has: a NUL")
+    if not value.isascii():
         try:
-            whole = "\0" not in value and value.encode() is not None
+            value.encode()
         except UnicodeEncodeError:
             whole = False
+        else:
+            whole = True
         if not whole:
             raise BadInput(f"`{name}` holds characters that no text has; it was not read as UTF-8")
     return value

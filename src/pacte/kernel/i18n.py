@@ -62,6 +62,11 @@ def day(instant: int, lang: str) -> str:
     return re.sub("^1 ", "1er ", words) if lang == "fr" else words
 
 
+def month(instant: int, lang: str) -> str:
+    """A month in words, in UTC: May 2026."""
+    return str(format_date(to_datetime(instant).date(), format="LLLL y", locale=_locale(lang)))
+
+
 def moment(instant: int, lang: str) -> str:
     """A date and time in words, in UTC, and says so."""
     words = format_datetime(to_datetime(instant), format="medium", locale=_locale(lang))

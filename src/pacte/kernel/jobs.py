@@ -184,6 +184,21 @@ def fail(conn: Connection, claim: Claim, now: Instant, code: str) -> bool:
     return _settle(conn, claim, "state = 'ready', error = ?, due = ?, changed = ?", (_checked(code), later, now))
 
 
+def put_off(conn: Connection, claim: Claim, now: Instant, at: Instant, code: str = "") -> bool:
+    """The job is tried again `at` an instant; `code` is why it failed, empty where it was not tried now."""
+    change = "state = 'ready', error = coalesce(?, error), due = ?, changed = ?"
+    return _settle(conn, claim, change, (_checked(code) if code else None, at, now))
+
+
+def anew(conn: Connection, name: str, now: Instant, deadline: Instant) -> bool:
+    """Somebody has a waiting job begin again, as if it had not been tried; false when it waits no more."""
+    sql = (
+        "UPDATE job SET state = 'ready', error = NULL, worker = NULL, attempts = 0, due = ?, deadline = ?, changed = ? "
+        "WHERE id = ? AND state = 'waiting'"
+    )
+    return db.run(conn, sql, (now, deadline, now, name)).rowcount == 1
+
+
 def pull_back(conn: Connection, now: Instant) -> None:
     """Make due at once what a clock that stood ahead put off, and end the claims that it made too long."""
     far = now + FURTHEST
@@ -200,6 +215,39 @@ def forget_deadline(conn: Connection, kinds: Collection[str], after: Instant) ->
 def hasten(conn: Connection, code: str, now: Instant) -> None:
     """Look again at once at what waits for `code`."""
     db.run(conn, "UPDATE job SET due = ? WHERE state = 'waiting' AND error = ? AND due > ?", (now, code, now))
+
+
+def hasten_one(conn: Connection, name: str, now: Instant) -> bool:
+    """Try one job at once that waits or has failed; false for one that is done, under way, or never was."""
+    sql = "UPDATE job SET state = 'ready', due = ?, changed = ? WHERE id = ? AND state IN ('ready', 'waiting')"
+    return db.run(conn, sql, (now, now, name)).rowcount == 1
+
+
+class Tally(NamedTuple):
+    """How many jobs of a kind are not done, and of these: whose last attempt failed, that wait, that are overdue."""
+
+    open: int
+    failed: int
+    waiting: int
+    overdue: int
+
+
+_FAILED = "state = 'ready' AND attempts > 0 AND error IS NOT NULL"
+
+
+def tally(conn: Connection, now: Instant) -> dict[str, Tally]:
+    """By kind: how many jobs are not done, and how they stand; counted where they lie, however many there are."""
+    how = (_FAILED, "state = 'waiting'", "deadline <= ?")
+    sums = ", ".join(f"sum(CASE WHEN {one} THEN 1 ELSE 0 END)" for one in how)
+    rows = db.fetch(conn, f"SELECT kind, count(*), {sums} FROM job WHERE state <> 'done' GROUP BY kind", (now,))
+    return {str(kind): Tally(*map(int, counts)) for kind, *counts in rows}
+
+
+def pressing(conn: Connection, now: Instant, limit: int) -> list[Job]:
+    """The jobs that most need somebody: those that failed, that are overdue, that wait, then whatever is due first."""
+    ranks = f"CASE WHEN {_FAILED} THEN 0 WHEN deadline <= ? THEN 1 WHEN state = 'waiting' THEN 2 ELSE 3 END"
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE state <> 'done' ORDER BY {ranks}, due, id LIMIT ?"
+    return [_read(row) for row in db.fetch(conn, sql, (now, limit))]
 
 
 def listed(conn: Connection, state: str = "") -> list[Job]:

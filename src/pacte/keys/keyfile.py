@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from pacte.kernel.errors import BadInput, Conflict, Unsafe
+from pacte.kernel.files import refused
 from pacte.kernel.instant import Instant
 from pacte.keys.files import check_private, replace_private
 from pacte.keys.seal import KEY_BYTES, NONCE_BYTES, seal, unseal
@@ -274,10 +275,9 @@ def _write(path: Path, document: dict[str, Any]) -> None:
     try:
         replace_private(path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")
     except OSError as error:
-        why = (os.strerror(error.errno) if error.errno else "input or output failed").lower()
         raise Unsafe(
-            f"the key file `{path}` cannot be written ({why}); the old one stands: make room, or mend its permissions, "
-            "then ask again"
+            f"the key file `{path}` cannot be written: {refused(error)}; the old one stands: make room, or mend its "
+            "permissions, then ask again"
         ) from None
 
 

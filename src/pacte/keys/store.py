@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from pacte.kernel import crash
+from pacte.kernel import crash, unfinished
 from pacte.kernel.db import Damaged, fetch, open_sqlite, read, truncate_wal, write
 from pacte.kernel.errors import BadInput, Conflict, NotFound, Unsafe
 from pacte.kernel.ids import SubjectId, are_ids
@@ -262,26 +262,29 @@ class KeyStore:
         Other processes go on reading and writing. A rotation that was cut short is continued, under the version that it
         had begun: until then some keys are still under the old one, and open.
         """
-        with write(self._engine) as connection:
-            self._service.refresh()
-            self._epoch(connection)
-            version = self._service.version
-            if not any(older < version for older in under(connection)):
-                # The service comes first: a key wrapped under a version that nobody holds would be lost.
-                version = self._service.begin_version(now)
-            # Crash point `rotation-begun`: the service holds a version that wraps nothing yet.
-            crash.point("rotation-begun")
-            rewrap_house(connection, self._service)
-        # Crash point `rotation-house`: new keys are wrapped under the new version, by every process.
-        crash.point("rotation-house")
-        last: int | None = 0
-        while last is not None:
+        begun = False
+        with unfinished.saying(lambda _: _ROTATING if begun else ""):
             with write(self._engine) as connection:
-                last = rewrap_people(connection, self._service, last)
-                crash.point("rotation-people")
-        # Crash point `rotation-uncut`: all is wrapped again; the log may hold keys wrapped under the old version.
-        crash.point("rotation-uncut")
-        self._cut_log()
+                self._service.refresh()
+                self._epoch(connection)
+                version = self._service.version
+                if not any(older < version for older in under(connection)):
+                    # The service comes first: a key wrapped under a version that nobody holds would be lost.
+                    version = self._service.begin_version(now)
+                begun = True
+                # Crash point `rotation-begun`: the service holds a version that wraps nothing yet.
+                crash.point("rotation-begun")
+                rewrap_house(connection, self._service)
+            # Crash point `rotation-house`: new keys are wrapped under the new version, by every process.
+            crash.point("rotation-house")
+            last: int | None = 0
+            while last is not None:
+                with write(self._engine) as connection:
+                    last = rewrap_people(connection, self._service, last)
+                    crash.point("rotation-people")
+            # Crash point `rotation-uncut`: all is wrapped again; the log may hold keys wrapped under the old version.
+            crash.point("rotation-uncut")
+            self._cut_log()
         return version
 
     def destroy_version(self, version: int, now: Instant) -> list[Tombstone]:
@@ -450,6 +453,10 @@ class KeyStore:
             ) from None
 
 
+_ROTATING = (
+    "the rotation is begun and not finished: some keys are under the new version, others under older ones, and all of "
+    "them open; rotate again, and it goes on from there"
+)
 _NO_VERSION = b"\0\0\0\1"
 _EVERYBODY = "SELECT subject FROM keys_person ORDER BY slot"
 

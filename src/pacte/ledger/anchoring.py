@@ -22,6 +22,10 @@ WITHIN = 1.0
 """Seconds after which a noted head is in the file at the latest, while its process lives."""
 
 
+class Unanchored(Unsafe):
+    """What was to be recorded is, and the anchor file cannot be written."""
+
+
 class Anchoring:
     """Notes the heads of one log in its anchor file; for many threads of one process.
 
@@ -67,7 +71,7 @@ class Anchoring:
         try:
             anchors.append(self._path, self._waiting)
         except OSError:
-            raise Unsafe(
+            raise Unanchored(
                 f"recorded as entry {self._waiting.size - 1}, but `{self._path.name}` cannot be written; make room or "
                 "mend its permissions: until then a rewritten ledger goes unnoticed"
             ) from None

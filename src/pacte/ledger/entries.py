@@ -137,6 +137,7 @@ _scope = _like(r"\*|[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 _actor = _like(r"[a-z][a-z0-9_-]{0,31}(:[A-Za-z0-9_-]{1,64})?")
 _base64 = _like(r"([A-Za-z0-9+/]{4}){0,4096}([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _vkey = _like(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
+_preferred = _like(r"first|also|least|as_announced|weekly|monthly|none|([01]\d|2[0-3])-([01]\d|2[0-3])")
 _text = _like(r"[^\x00-\x1f\x7f]{1,200}")
 
 
@@ -309,6 +310,21 @@ _FORMS: dict[str, Form] = {
             "reason": _word,
         },
     ),
+    "form": _form(
+        "form",
+        {"form": _hex64, "name": _word, "locale": _word, "effective": _instant},
+        {"picture": _hex64},
+    ),
+    "preference": _form(
+        "preference",
+        {
+            "subject": _hex32,
+            "channel": _word,
+            "setting": _one_of("reach", "frequency", "quiet"),
+            "value": _preferred,
+            "effective": _instant,
+        },
+    ),
     "load": _form(
         "load",
         {
@@ -357,6 +373,12 @@ _FORMS: dict[str, Form] = {
     "recipient_told": _form(
         "recipient_told",
         {"subject": _hex32, "recipient": _word, "choice": _count, "effective": _instant, "how": _word},
+    ),
+    "staff": _form("staff", {"member": _hex32, "act": _one_of("joined", "role", "left"), "staff_role": _word}),
+    "api_key": _form(
+        "api_key",
+        {"key": _hex32, "act": _one_of("made", "revoked"), "scopes": _list_of(_word), "bound": _list_of(_scope)},
+        {"expires": _instant},
     ),
     "stop": _form("stop", _STOP),
     "stop_lifted": _form("stop_lifted", _STOP),

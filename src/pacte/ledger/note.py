@@ -25,6 +25,8 @@ _ED25519 = b"\x01"
 _DASH = "— "
 _MOST_SIGNATURES = 64
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_SEALS = ("pacte-proof/1", "pacte-receipt/1")
+"""The first lines of what the log's key seals beside checkpoints."""
 
 
 class Signer(Protocol):
@@ -104,7 +106,7 @@ def parse_vkey(text: str) -> VerifierKey:
 
 def check_name(name: str) -> str:
     """Return `name` if a key may be called so; raises `BadInput` otherwise."""
-    bad = not name or "+" in name or any(c.isspace() or ord(c) < 32 for c in name) or name == "pacte-proof/1"
+    bad = not name or "+" in name or any(c.isspace() or ord(c) < 32 for c in name) or name in _SEALS
     if bad:  # a log called like the seal's first line could pass a checkpoint off as a seal
         raise BadInput("a log name that cannot be used; expected text such as `shop.example/log`, no space, no `+`")
     return name

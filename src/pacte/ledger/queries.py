@@ -14,7 +14,7 @@ from pacte.kernel.db import fetch, is_postgres
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.kernel.instant import Instant
 from pacte.ledger import log
-from pacte.ledger.tables import ABOUT, RARE, STRETCH, entry_table
+from pacte.ledger.tables import ABOUT, RARE, SETS, STRETCH, entry_table
 
 Recorded: TypeAlias = dict[str, Any]
 """An entry as the log holds it; its form was checked when it was appended."""
@@ -35,6 +35,15 @@ def size_at(conn: Connection, instant: Instant) -> int:
         else:
             low = written[0] + 1
     return low
+
+
+def settled_at(conn: Connection, instant: Instant) -> int:
+    """The same, with redacted entries that follow counted as known: what is redacted later makes it larger, never less.
+
+    For what is published of a moment, and must never go back.
+    """
+    written = _time_from(conn, size_at(conn, instant))
+    return log.head(conn).size if written is None else written[0]
 
 
 def last_time(conn: Connection, until: Instant) -> Instant | None:
@@ -66,6 +75,29 @@ def uses_of_purpose(conn: Connection, purpose: str) -> list[tuple[int, Recorded]
     return [(index, entry) for index, entry in found if entry["purpose"] == purpose]
 
 
+def uses_of_sets(conn: Connection, start: int, stop: int) -> list[tuple[int, Recorded]]:
+    """The recorded uses of many people from ledger index `start` to below `stop`, oldest first."""
+    sql = f"SELECT idx, body FROM ledger_entry WHERE {SETS} AND idx >= ? AND idx < ? ORDER BY idx"
+    return [(index, json.loads(body)) for index, body in fetch(conn, sql, (start, stop)) if body is not None]
+
+
+def newest_sets(conn: Connection, purpose: str, most: int) -> Iterator[tuple[int, Recorded]]:
+    """The recorded uses of many people for a purpose, newest first, at most `most`; read as they are asked for."""
+    spelled = canonical({"purpose": purpose})[1:-1]
+    query = select(entry_table.c.idx, entry_table.c.body).where(text(SETS), _holds(conn, spelled))
+    for row in conn.execute(query.order_by(entry_table.c.idx.desc()).limit(most)):
+        entry = json.loads(row.body)
+        if entry["purpose"] == purpose:
+            yield row.idx, entry
+
+
+def about_of_kind(conn: Connection, subject: SubjectId, *kinds: str) -> list[tuple[int, Recorded]]:
+    """The entries of some kinds about one person, oldest first; redacted entries are left out."""
+    sql = f"{ABOUT} AND kind IN ({', '.join('?' * len(kinds))}) ORDER BY idx"
+    found = fetch(conn, sql, (0, subject, *kinds))
+    return [(index, json.loads(body)) for index, body in found if body is not None]
+
+
 def evidence_ends(conn: Connection) -> Iterator[tuple[SubjectId, Instant]]:
     """Erased people whose evidence still stands, and the declared end of it."""
     steps = log.of_kind(conn, "erasure")
@@ -75,7 +107,7 @@ def evidence_ends(conn: Connection) -> Iterator[tuple[SubjectId, Instant]]:
             yield SubjectId(str(entry["subject"])), Instant(int(str(entry["evidence_until"])))
 
 
-CHANGES_NOTHING = ("look", "look_aside", "recipient_told", "use", "load")
+CHANGES_NOTHING = ("form", "api_key", "look", "look_aside", "preference", "recipient_told", "use", "load", "staff")
 """Kinds of entries that change no fact, rule or stop: what was decided before them would be decided again."""
 
 

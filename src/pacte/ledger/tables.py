@@ -52,7 +52,12 @@ BULK = ("choice", "collection", "fact", "look", "told")
 RARE = " AND ".join(f"kind <> '{kind}'" for kind in BULK)
 """The condition under which entries are indexed by their kind; a query that has it, word by word, uses the index."""
 
+SETS = "kind = 'use' AND subject IS NULL"
+"""The condition under which uses of many people are indexed: a house that writes letters has many more of one."""
+
 _RARE, _ABOUT, _DECLARES = text(RARE), text("subject IS NOT NULL"), text("use IS NOT NULL")
+_SETS = text(SETS)
+Index("ledger_entry_sets", entry_table.c.kind, entry_table.c.idx, sqlite_where=_SETS, postgresql_where=_SETS)
 Index("ledger_entry_rare", entry_table.c.kind, sqlite_where=_RARE, postgresql_where=_RARE)
 Index(
     "ledger_entry_about",

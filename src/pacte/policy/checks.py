@@ -9,12 +9,15 @@ from __future__ import annotations
 from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.categories import categories
 from pacte.policy.dataset_checks import check_dataset
+from pacte.policy.form_checks import check_form, texts_of_forms
 from pacte.policy.law_checks import GROUNDS, check_law, named_laws, outside, repeated, told_of
 from pacte.policy.mistakes import Mistakes, attempt
 from pacte.policy.model import Controller, Purpose, Recipient
 from pacte.policy.tree import Path, Tree, shown
 
-_CONSENT_ONLY = ("minimum_grade", "expires_after", "explicit", "by_recipient")
+_CONSENT_ONLY = ("minimum_grade", "expires_after", "explicit", "by_recipient", "asked_by")
+_TEXTS = ("title", "reason", "in_return", "decision", "worth")
+_SHOWN = ("reason", "source")
 _OBJECTABLE = ("consent", "legitimate_interests", "public_task")
 
 
@@ -27,7 +30,11 @@ def check(tree: Tree, mistakes: Mistakes) -> None:
         _references(name, tree, mistakes)
         _basis(name, tree, mistakes)
         _special(name, tree, mistakes)
+        _disclosure(name, tree, mistakes)
+    _personalisation(tree, mistakes)
     _notices(tree, mistakes)
+    for name in tree.mapping("forms"):
+        check_form(name, tree, mistakes)
     check_law(tree, mistakes)
     for name in tree.mapping("datasets"):
         check_dataset(name, tree, mistakes)
@@ -56,12 +63,15 @@ def _languages(tree: Tree, mistakes: Mistakes) -> None:
         if language not in LANGUAGES:
             mistakes.unknown(path, "language", language, LANGUAGES)
     wanted = [language for _, language in declared if language in LANGUAGES] or list(LANGUAGES)
-    places: list[Path] = [("evidence", "reason")]
-    places += [("purposes", name, key) for name in tree.mapping("purposes") for key in ("title", "reason", "in_return")]
+    places: list[Path] = [("evidence", "reason"), ("sources",)]
+    places += [("purposes", name, key) for name in tree.mapping("purposes") for key in _TEXTS]
+    places += [("purposes", name, "disclosure", "reason") for name in tree.mapping("purposes")]
+    places += [("personalisation", place, "title") for place in range(_length(tree, ("personalisation",)))]
+    places += texts_of_forms(tree)
     for path in places:
         words = tree.mapping(*path)
         for language in [language for language in wanted if words and language not in words]:
-            mistakes.add(path, f"`{'.'.join(map(str, path))}` lacks the text in `{language}`")
+            mistakes.add(path, f"`{'.'.join(_steps(path))}` lacks the text in `{language}`")
         for language in [language for language in words if language not in wanted]:
             mistakes.unknown((*path, language), "language", language, wanted)
 
@@ -91,7 +101,13 @@ def _references(name: str, tree: Tree, mistakes: Mistakes) -> None:
     for path, word in tree.texts("purposes", name, "recipients"):
         if word not in tree.mapping("recipients"):
             mistakes.unknown(path, "recipient", word, tree.mapping("recipients"))
-    for key in ("uses", "exact", "recipients", "channels", "public"):
+    for path, word in tree.texts("purposes", name, "asked_by"):
+        notices = tree.mapping("notices")
+        if word not in notices:
+            mistakes.unknown(path, "notice", word, notices)
+        elif name not in tree.mapping("notices", word, "tells"):
+            mistakes.add(path, f"notice `{shown(word)}` does not tell of `{shown(name)}`, so nobody was asked by it")
+    for key in ("uses", "exact", "recipients", "channels", "public", "asked_by"):
         repeated(tree, mistakes, ("purposes", name, key))
 
 
@@ -120,6 +136,9 @@ def _basis(name: str, tree: Tree, mistakes: Mistakes) -> None:
         mistakes.add((*here, "honours"), f"no objection stops a purpose that rests on `{purpose.basis}`")
     if purpose.by_recipient and not purpose.recipients:
         mistakes.add((*here, "by_recipient"), "`by_recipient: yes` needs `recipients` to choose from")
+    for key, flag in (("decision", "automated_decision"), ("worth", "financial_incentive")):
+        if getattr(purpose, key) and not getattr(purpose, flag):
+            mistakes.add((*here, key), f"`{key}` explains what `{flag}: yes` declares; add it, or remove the text")
     if purpose.kind == "sharing" and not purpose.recipients:
         mistakes.add(here, f"purpose `{name}` shares data and names no `recipients`")
     if not purpose.uses:
@@ -155,6 +174,46 @@ def _special(name: str, tree: Tree, mistakes: Mistakes) -> None:
                 "expected explicit consent, vital interests, legal claims, or an exception of GDPR Art. 9(2) under "
                 "`exceptions`, such as `health_care`",
             )
+
+
+def _disclosure(name: str, tree: Tree, mistakes: Mistakes) -> None:
+    """People are shown each use of their data, unless a law lets them not be. Source: GDPR Art. 15(1), 15(4), 23."""
+    purpose, here = attempt(Purpose, tree.at(("purposes", name))), ("purposes", name, "disclosure")
+    if purpose is None or purpose.disclosure is None:
+        return
+    shown_as = purpose.disclosure
+    for key in [key for key in _SHOWN if shown_as.level != "full" and not getattr(shown_as, key)]:
+        mistakes.add(here, f"people are not shown every use for `{name}`; say why they may not be with `{key}`")
+    if shown_as.level != "full" and purpose.basis == "consent":
+        mistakes.add(here, f"`{name}` rests on consent: whoever agrees is shown each use; expected `level: full`")
+    if (shown_as.level == "deferred") != (shown_as.delay is not None):
+        mistakes.add(here, "`level: deferred`, and no other, says after how long a use is shown with `delay`")
+
+
+def _personalisation(tree: Tree, mistakes: Mistakes) -> None:
+    """Levels of personalisation are asked for, each once. Source: GDPR Art. 4(11), 7; Québec P-39.1 s. 8.1, 9.1."""
+    seen: set[str] = set()
+    for place in range(_length(tree, ("personalisation",))):
+        here = ("personalisation", place, "purpose")
+        name, purposes = _text(tree, here), tree.mapping("purposes")
+        purpose = attempt(Purpose, tree.at(("purposes", name))) if name in purposes else None
+        if name and name not in purposes:
+            mistakes.unknown(here, "purpose", name, purposes)
+        elif name in seen:
+            mistakes.add(here, f"`{shown(name)}` is a level already; each purpose is one level")
+        elif purpose and (purpose.basis != "consent" or purpose.by_recipient):
+            mistakes.add(here, f"`{shown(name)}` cannot be a level: expected consent, given for all recipients at once")
+        seen.add(name)
+
+
+def _steps(path: Path) -> list[str]:
+    """A path in words; places in a list are counted from 1, as people count."""
+    return [str(step + 1) if isinstance(step, int) else step for step in path]
+
+
+def _length(tree: Tree, path: Path) -> int:
+    found = tree.at(path)
+    return len(found) if isinstance(found, list) else 0
 
 
 def _notices(tree: Tree, mistakes: Mistakes) -> None:

@@ -62,6 +62,7 @@ class Declared:
             "sold": purpose.sale,
             "financial_incentive": purpose.financial_incentive,
             "expires": purpose.expires_after is not None,
+            "asked_by": bool(purpose.asked_by),
             "processors_bound": contracted,
             "work_contact": bool(found) and found <= WORK_CONTACT,
             "depends_on_choice": purpose.basis in ("consent", "legitimate_interests", "public_task"),
@@ -104,6 +105,10 @@ class Declared:
     def _category(self, path: str) -> str:
         dataset, _, name = path.partition(".")
         return self.document.datasets[dataset].category_of(name)
+
+    def notices_that_ask(self) -> tuple[str, ...]:
+        """The digests of the notices under which a yes counts; none where the purpose names none."""
+        return tuple(self.document.notices[name].digest for name in self.purpose.asked_by)
 
     def notices_that_say(self, elements: Iterable[str]) -> tuple[str, ...]:
         """The digests of the notices that say all of these of this purpose."""
@@ -154,6 +159,6 @@ NOTHING: Mapping[str, Words] = {}
 STATIC = frozenset(
     "explicit balancing ground in_return automated_decision sale sold financial_incentive expires processors_bound "  # noqa: SIM905 reads better
     "work_contact depends_on_choice purpose basis kind claims technology sector special category discloses_to by "
-    "public honours ages ages_unknown offered_to regulated_as law retention_from".split()
+    "public honours ages ages_unknown offered_to regulated_as law retention_from asked_by".split()
 )
 """The keys of `Declared.words`."""

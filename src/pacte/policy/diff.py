@@ -15,9 +15,9 @@ from pacte.kernel.i18n import LANGUAGES, catalogue, counted, day, text
 from pacte.policy.categories import categories
 from pacte.policy.compile import Compiled
 from pacte.policy.durations import Duration
-from pacte.policy.model import Coarse, DataField, Dataset, Notice, PolicyFile, Purpose, Recipient
+from pacte.policy.model import Coarse, DataField, Dataset, Form, Notice, PolicyFile, Purpose, Recipient
 from pacte.policy.packs import HOUSE
-from pacte.policy.parts import Pair, pairs
+from pacte.policy.parts import Pair, keys_of, pairs
 from pacte.policy.table import PurposeRules, Requirement
 from pacte.policy.tighter import coarser, no_longer
 from pacte.policy.tree import shown
@@ -69,12 +69,14 @@ COMPARED: dict[str, Rule] = {
     "controller.dpo.contact": _other("tell"),
     "controller.dpo.name": _other("none"),
     "controller.established": _other("law"),
+    "controller.representative": _other("tell"),
     "controller.regulated_as": Rule("list", "law", "law"),
     "controller.behalf": _other("tell"),
     "controller.jointly": _other("tell"),
     "laws": Rule("list", "law", "law"),
     "offered_to": Rule("rank", "less", "tell"),
     "languages": Rule("list", "none", "tell"),
+    "sources": Rule("texts", "tell"),
     # A shorter list forgets sooner who said no; a longer one keeps their fingerprint longer.
     "suppression.keep": Rule("length", "tell", "tell"),
     "evidence.keep": Rule("length", "tell", "less"),
@@ -98,6 +100,8 @@ COMPARED: dict[str, Rule] = {
     "purposes.*.title": Rule("texts", "none"),
     "purposes.*.reason": Rule("texts", "tell"),
     "purposes.*.in_return": Rule("texts", "tell"),
+    "purposes.*.decision": Rule("texts", "tell"),
+    "purposes.*.worth": Rule("texts", "tell"),
     "purposes.*.basis": _other(_MORE),
     "purposes.*.ground": _other("tell"),
     "purposes.*.balancing": Rule("whole", "none", "none"),
@@ -122,12 +126,21 @@ COMPARED: dict[str, Rule] = {
     "purposes.*.recipients": Rule("list", _MORE, "less"),
     # A yes to all recipients names none; a yes to one is no yes to the others.
     "purposes.*.by_recipient": Rule("yes_no", "ask", "ask"),
+    # Only a yes under these notices counts: whoever said it under another is asked again.
+    "purposes.*.asked_by": _other("ask"),
     "purposes.*.minimum_grade": Rule("rank", "ask", "tell"),
     "purposes.*.expires_after": Rule("length", "tell", "less"),
     "purposes.*.honours": Rule("list", "less", "tell"),
     "purposes.*.retention.keep": Rule("length", "tell", "less"),
     "purposes.*.retention.from": _other("tell"),
     "purposes.*.processing_domain": _other("tell"),
+    # What people are shown of each use. Source: GDPR Art. 15(1).
+    "purposes.*.disclosure": Rule("whole", "tell", "none"),
+    "purposes.*.disclosure.level": _other("tell"),
+    "purposes.*.disclosure.delay": _other("tell"),
+    "purposes.*.disclosure.reason": Rule("texts", "none"),
+    "purposes.*.disclosure.source": _other("none"),
+    "personalisation": _other("none"),
     # Whoever knew of a purpose by that notice alone counts as not told when it goes.
     "notices.*": Rule("whole", "none", "tell"),
     "notices.*.locale": _other("none"),
@@ -151,6 +164,8 @@ COMPARED: dict[str, Rule] = {
 }
 """How each key that means something for people is compared, and what its change asks for."""
 
+_FORMS = ("forms.*", *(f"forms.*.{key}" for key in keys_of(Form)))
+
 NOTHING: dict[str, str] = {
     "pacte": "the form of the file",
     "extends": "what the extended policy brings is compared as if it stood in the file",
@@ -162,6 +177,7 @@ NOTHING: dict[str, str] = {
     "datasets.*.key": "how a row that is loaded twice is recognised",
     "datasets.*.fields.*.type": "how a value is stored",
     "datasets.*.fields.*.group": "what is sealed together",
+    **dict.fromkeys(_FORMS, "how a yes is asked: who answers is shown it; what is asked for is compared"),
 }
 """Keys that are not compared, each with the reason why people need not know."""
 
@@ -171,6 +187,33 @@ def differences(old: Compiled, new: Compiled) -> list[Change]:
     telling = _Telling(old.document, new.document)
     found = [*chain.from_iterable(map(telling.of, pairs(old.document, new.document))), *_laws(old, new)]
     return sorted(found, key=lambda change: (EFFECTS.index(change.effect), _section(change), change.what, change.kind))
+
+
+def asked_again(old: Compiled, new: Compiled) -> tuple[str, ...]:
+    """The purposes whose consent must be asked again: they were there, rest on consent, and more is done.
+
+    Consent is specific: a yes covers what it was given for. Source: GDPR Art. 4(11), 6(1)(a), 7.
+    """
+    asked = [change for change in differences(old, new) if change.effect == "ask"]
+    grown = {name for change in asked for name in concerned(change, new.document)}
+    purposes = new.document.purposes
+    return tuple(
+        name
+        for name in purposes
+        if name in grown and name in old.document.purposes and purposes[name].basis == "consent"
+    )
+
+
+def concerned(change: Change, policy: PolicyFile) -> Iterable[str]:
+    """The purposes that a change is about: its own, those that pass data to a recipient, those that see a field."""
+    section, name, *rest = change.what.split(".")
+    purposes = policy.purposes
+    if section == "purposes":
+        return [name]
+    if section == "recipients":
+        return [one for one, purpose in purposes.items() if name in purpose.recipients]
+    path = f"{name}.{rest[1]}" if section == "datasets" and len(rest) > 1 else ""
+    return [one for one, purpose in purposes.items() if path in purpose.uses]
 
 
 _SECTIONS = ("purposes", "recipients", "datasets", "notices")
@@ -265,6 +308,8 @@ class _Telling:
                 return day(value, lang)
             case Mapping() if last == "title":
                 return _title(value, lang)
+            case tuple() if pair.key == "personalisation":
+                return _listed((_title(level.title, lang) for level in value), lang) or _word("nothing", lang)
             case tuple() if pair.key in ("notices.*.tells", "notices.*.says"):
                 told = (_category(one, lang) if last == "tells" else _word(f"says.{one}", lang) for one in value)
                 return _listed(told, lang) or _word("nothing_else", lang)

@@ -25,6 +25,7 @@ CODES: Mapping[str, tuple[Level, str]] = {
     "weak_proof_special": ("risk", "GDPR Art. 7(1), 9(2)(a)"),
     "interest_beside_consent": ("risk", "GDPR Art. 5(1)(a), 6(1)"),
     "consent_became_interest": ("risk", "GDPR Art. 5(1)(a), 6(1), 7(3)"),
+    "consent_outgrown": ("risk", "GDPR Art. 4(11), 6(1)(a), 7"),
     "phone_on_interest": ("risk", "Code de la consommation, art. L223-1"),
     "email_on_interest": ("risk", "Directive 2002/58/EC, Art. 13(1)-(2)"),
     "objection_untold": ("risk", "GDPR Art. 21(4)"),

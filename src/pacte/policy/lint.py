@@ -14,6 +14,7 @@ from pacte.policy.citations import cite
 from pacte.policy.compile import Compiled
 from pacte.policy.conditions import Fixed, facts_in
 from pacte.policy.declared import Declared, selected
+from pacte.policy.diff import asked_again
 from pacte.policy.findings import CODES, Finding, found
 from pacte.policy.lint_data import lint_data
 from pacte.policy.lint_notices import lint_notices
@@ -33,13 +34,19 @@ def lint(compiled: Compiled) -> list[Finding]:
 
 
 def lint_change(old: Compiled, new: Compiled) -> list[Finding]:
-    """What only shows from one policy to the next: a consent that was turned into an interest."""
-    before = old.document.purposes
-    return _ordered(
+    """What only shows from one policy to the next: a consent that was turned into an interest, or that was outgrown."""
+    before, fresh = old.document.purposes, set(new.document.notices) - set(old.document.notices)
+    interests = [
         found(new.document, "consent_became_interest", ("purposes", name, "basis"), purpose=name)
         for name, purpose in new.document.purposes.items()
         if purpose.basis == "legitimate_interests" and name in before and before[name].basis == "consent"
-    )
+    ]
+    outgrown = [
+        found(new.document, "consent_outgrown", ("purposes", name), purpose=name)
+        for name in asked_again(old, new)
+        if not fresh & set(new.document.purposes[name].asked_by)
+    ]
+    return _ordered([*interests, *outgrown])
 
 
 def _ordered(findings: Iterable[Finding]) -> list[Finding]:
@@ -110,6 +117,9 @@ _KEYS = {
     "ages": "ages",
     "ages_unknown": "ages",
     "honours": "honours",
+    "asked_by": "asked_by",
+    "choice.asked": "asked_by",
+    "guardian.asked": "asked_by",
     "public": "public",
     "by": "channels",
     "technology": "technology",

@@ -78,6 +78,8 @@ Statement = Literal[
     "remuneration",
 ]
 """What a notice says of a purpose (`vocabulary.STATEMENTS`), or holds as an authorisation (`vocabulary.ELEMENTS`)."""
+Channel = Literal["email", "sms", "phone", "post", "push", "messaging", "web", "app"]
+"""By what people may be reached."""
 Localised = dict[str, Text]
 """One text per language."""
 
@@ -106,6 +108,7 @@ class Controller(Part):
     contact: Text
     dpo: Officer
     established: Place | None = None
+    representative: Text | None = None
     regulated_as: tuple[Literal["covered_entity", "business_associate", "public_body", "online_platform"], ...] = ()
     behalf: Text | None = None
     jointly: Text | None = None
@@ -169,12 +172,27 @@ class Balancing(Part):
     effective: Moment = Field(alias="on")
 
 
+class Disclosure(Part):
+    """How much a person is shown of the uses of their data for a purpose, and why it is not all of it.
+
+    `summary` shows how many uses each month had, `deferred` each use after a `delay`.
+    Source: GDPR Art. 15(1), 15(4), 23; CJEU C-579/21.
+    """
+
+    level: Literal["full", "summary", "deferred"]
+    delay: Length | None = None
+    reason: Localised | None = None
+    source: Text | None = None
+
+
 class Purpose(Part):
     """One thing that data are used for. Source: GDPR Art. 5(1)(b), 6, 13(1)(c), 30(1)."""
 
     title: Localised
     reason: Localised
     in_return: Localised | None = None
+    decision: Localised | None = None
+    worth: Localised | None = None
     basis: Literal["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interests"]
     ground: Text | None = None
     balancing: Balancing | None = None
@@ -201,14 +219,23 @@ class Purpose(Part):
     uses: tuple[FieldPath, ...]
     exact: tuple[FieldPath, ...] = ()
     explicit: YesNo = False
-    channels: tuple[Literal["email", "sms", "phone", "post", "push", "messaging", "web", "app"], ...] = ()
+    channels: tuple[Channel, ...] = ()
     recipients: tuple[str, ...] = ()
     by_recipient: YesNo = False
+    asked_by: tuple[NoticeName, ...] = ()
     minimum_grade: Literal["none", "attested", "paper", "form", "double_opt_in"] | None = None
     expires_after: Length | None = None
     honours: tuple[Literal["gpc"], ...] = ()
     retention: Retention
     processing_domain: Name | None = None
+    disclosure: Disclosure | None = None
+
+
+class Level(Part):
+    """One step of personalisation: with it and those before it, this purpose is what the person agreed to."""
+
+    purpose: Name
+    title: Localised
 
 
 class Safeguard(Part):
@@ -302,6 +329,38 @@ class Dataset(Part):
         return aggregate.category or self.fields[source].category
 
 
+class Benefit(Part):
+    """What a form offers for a yes, and why the yes is still free. Source: GDPR Art. 7(4), recital 43.
+
+    The answers may be missing here so that `form_checks` can ask for each of them with the article.
+    """
+
+    purpose: Name
+    what: Localised
+    necessary: YesNo | None = None
+    because: Localised | None = None
+    otherwise: Localised | None = None
+    lost: Localised | None = None
+
+
+class Form(Part):
+    """A form that asks for consent: what it shows, and a box for each purpose and channel, never ticked beforehand.
+
+    `asks` are identities, each with its label; `over`, `places` and `capacity` are facts that rules need of somebody
+    who was not known before. Source: GDPR Art. 4(11), 7; CJEU C-673/17.
+    """
+
+    title: Localised
+    text: Localised | None = None
+    notices: tuple[NoticeName, ...] = ()
+    purposes: dict[Name, tuple[Channel, ...]]
+    asks: dict[FieldPath, Localised]
+    over: Annotated[int, Field(ge=13, le=18)] | None = None
+    places: tuple[Place, ...] = ()
+    capacity: Literal["consumer", "prospect", "professional"] | None = None
+    benefit: Benefit | None = None
+
+
 class PolicyFile(Part):
     """The whole policy, with what it extends; `line` and `place` say where something was declared.
 
@@ -316,11 +375,14 @@ class PolicyFile(Part):
     laws: tuple[str, ...] = ("gdpr", "fr")
     offered_to: Literal["adults", "everyone", "children"] = "everyone"
     languages: tuple[str, ...] = ("fr", "en")
+    sources: Localised | None = None
     suppression: Suppression
     evidence: Evidence
     recipients: dict[Name, Recipient] = {}
     purposes: dict[Name, Purpose]
     notices: dict[NoticeName, Notice] = {}
+    personalisation: tuple[Level, ...] = ()
+    forms: dict[Name, Form] = {}
     datasets: dict[Name, Dataset]
 
     _digest: str = PrivateAttr("")

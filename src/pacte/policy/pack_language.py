@@ -66,6 +66,10 @@ def _one(key: str, test: Any, pack: Pack, declared: Declared | None) -> Conditio
             shown = listed(key, test)
             digests = declared.notices_that_say(shown) if declared else ()
             return OneOf(f"{key.partition('.')[0]}.notice", digests) if digests else Fixed(0)
+        case "choice.asked" | "guardian.asked":
+            asked = declared.notices_that_ask() if declared else ()
+            named = OneOf(f"{key.partition('.')[0]}.notice", asked) if asked else Fixed(0)
+            return named if test == "again" else _no(key, "`again`")
         case "contract":
             return _contract(test)
         case "retention":

@@ -105,6 +105,8 @@ def _inner(annotation: Any) -> tuple[type[Part] | None, bool]:
     """The part that a key holds, and whether it holds several by name; a rounding is one value."""
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return (None if annotation is Coarse else annotation), False
+    if get_origin(annotation) is tuple:
+        return None, False  # a list is one value
     for argument in get_args(annotation):
         found, several = _inner(argument)
         if found is not None:

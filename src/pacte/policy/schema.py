@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pacte.kernel.i18n import LANGUAGES
 from pacte.policy import model
 from pacte.policy.categories import categories
+from pacte.policy.form_checks import DECLARED_AGES
 from pacte.policy.packs import BUILT_IN, exceptions
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -160,6 +161,7 @@ def _special() -> dict[tuple[str, str], dict[str, Any]]:
     return {
         ("PolicyFile", "pacte"): {"enum": [1, "1"]},
         ("PolicyFile", "languages"): _listed(LANGUAGES),
+        ("Form", "over"): {"enum": list(DECLARED_AGES)},
         ("PolicyFile", "laws"): {
             "type": "array",
             "items": {"anyOf": [{"enum": list(BUILT_IN)}, {"type": "string", "pattern": r"/|\.ya?ml$"}]},

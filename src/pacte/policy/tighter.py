@@ -143,6 +143,7 @@ TABLE: dict[str, Change | Members] = {
     "controller.dpo.contact": FREE,
     "controller.dpo.name": FREE,
     "controller.established": SAME,
+    "controller.representative": FREE,
     "controller.regulated_as": GAINS,
     "controller.behalf": FREE,
     "controller.jointly": FREE,
@@ -153,6 +154,8 @@ TABLE: dict[str, Change | Members] = {
         "only protect more: `adults`, `everyone`, `children`",
     ),
     "languages": GAINS,
+    # Where its data come from is the company's to say.
+    "sources": FREE,
     # Whoever said no is remembered at least as long: a shorter list would bring them back into a mailing.
     "suppression.keep": LONGER,
     # Evidence is personal data that outlives erasure (GDPR Art. 17(3)(e)): never kept longer than the group promised.
@@ -180,6 +183,10 @@ TABLE: dict[str, Change | Members] = {
     "purposes.*": Members("purposes", withdrawn=True),
     "purposes.*.title": FREE,
     "purposes.*.in_return": FREE,
+    "purposes.*.decision": FREE,
+    "purposes.*.worth": FREE,
+    # Fewer notices under which a yes counts: none named is any.
+    "purposes.*.asked_by": Change(_no_wider, "only lose members, and not all", "counts a yes under"),
     "purposes.*.reason": NAMED,
     "purposes.*.basis": SAME,
     # What a law asks to see on file, and the base does not have, an extension does not supply.
@@ -217,6 +224,31 @@ TABLE: dict[str, Change | Members] = {
     "purposes.*.retention.from": SAME,
     # Another domain would join data of purposes that the base keeps apart.
     "purposes.*.processing_domain": SAME,
+    # Whoever was promised to be shown each use of their data is shown it by every company of the group.
+    "purposes.*.disclosure": Members(NEVER, withdrawn=True),
+    "purposes.*.disclosure.level": SAME,
+    "purposes.*.disclosure.delay": SHORTER,
+    "purposes.*.disclosure.reason": FREE,
+    "purposes.*.disclosure.source": SAME,
+    # Levels only offer purposes, each of which is compared by itself.
+    "personalisation": FREE,
+    # A form asks for a yes to purposes that are each compared by themselves; how it asks is the company's to word.
+    "forms.*": Members(ALWAYS, withdrawn=True),
+    "forms.*.title": FREE,
+    "forms.*.text": FREE,
+    "forms.*.notices": FREE,
+    "forms.*.purposes": FREE,
+    "forms.*.asks": FREE,
+    "forms.*.over": FREE,
+    "forms.*.places": FREE,
+    "forms.*.capacity": FREE,
+    "forms.*.benefit": Members(ALWAYS, withdrawn=True),
+    "forms.*.benefit.purpose": FREE,
+    "forms.*.benefit.what": FREE,
+    "forms.*.benefit.necessary": FREE,
+    "forms.*.benefit.because": FREE,
+    "forms.*.benefit.otherwise": FREE,
+    "forms.*.benefit.lost": FREE,
     # What people were told stays what it was; whoever is told more is shown a notice of its own.
     "notices.*": Members(ALWAYS),
     "notices.*.locale": SAME,
@@ -323,7 +355,13 @@ def _named(path: Path) -> str:
     return f"`{shown('.'.join(words))}`"
 
 
-_SECTIONS = {"purposes": "purpose", "recipients": "recipient", "notices": "notice", "datasets": "dataset"}
+_SECTIONS = {
+    "purposes": "purpose",
+    "recipients": "recipient",
+    "notices": "notice",
+    "datasets": "dataset",
+    "forms": "form",
+}
 
 
 def _said(old: Any, new: Any, source: str) -> str:

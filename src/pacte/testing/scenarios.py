@@ -104,6 +104,7 @@ class Asked(Part):
 
 class Scenario(Part):
     """One scenario. `purpose`, `recipients`, `policy` are as in a policy file; what they leave out has a usual value.
+    `asked_by: yes` of a purpose is the scenario's notice.
 
     `data` are the categories of data that are used. `answer` is `permitted` or the reason of a refusal; `rule` the rule
     that decides: the one that fails or, where the answer is yes, one that applies and holds.
@@ -360,6 +361,8 @@ def _purpose(place: int, scenario: Scenario) -> dict[str, Any]:
     declared = {**usual, **scenario.purpose}
     if declared["basis"] == "consent":
         declared.setdefault("in_return", {"en": "Something"})
+    if declared.get("asked_by"):
+        declared["asked_by"] = [f"notice-{place}"]
     if scenario.recipients:
         declared["recipients"] = [f"{name}_{place}" for name in declared.get("recipients", scenario.recipients)]
     return {key: value for key, value in declared.items() if value not in (None, "none")}

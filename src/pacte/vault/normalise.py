@@ -17,9 +17,14 @@ from email_validator import EmailNotValidError, validate_email
 from pacte.kernel.errors import BadInput
 
 NORM_VERSION = 1
-MOST_WORDS = 400
+MOST_WORDS = 2_000
 """How many words of a line are looked at for identifiers."""
-_BETWEEN = re.compile(r"[\s\"]*[,;|\t\n\r\0\"]+[\s\"]*")
+LONGEST_ADDRESS = 320
+"""Characters of the longest e-mail address. Source: RFC 5321 §4.5.3.1."""
+_UNREADABLE = r"\x00-\x1f\x7f\ufeff\ufffd\udc80-\udcff"
+"""Characters that stand in no identifier: control characters, marks, and what could not be decoded."""
+_BETWEEN_FIELDS = rf",;|\"{_UNREADABLE}"
+_BETWEEN_WORDS = rf"{_BETWEEN_FIELDS}\s'<>()\[\]{{}}:/\\="
 
 
 def normalise_email(value: str) -> str:
@@ -64,20 +69,37 @@ def normalise_key(value: str) -> str:
     return found
 
 
-def identifiers(line: str, region: str) -> list[tuple[str, str]]:
+def identifiers(line: str, delimiter: str = ",") -> list[tuple[str, str]]:
     """Whatever in a line that could not be read might name a person, as (field, normal form), sorted.
 
-    Too much rather than too little: every word may be a source's key. Only fingerprints of these are ever kept.
+    Too much rather than too little: every field and every word may be a source's key. Only fingerprints of these are
+    ever kept. Telephone numbers are left out: a household shares one.
 
-    >>> identifiers('K1;"Ada@Example.com', "FR")
+    >>> identifiers('K1;"Ada@Example.com')
     [('email', 'ada@example.com'), ('key', 'Ada@Example.com'), ('key', 'K1')]
     """
+    line = looked_at(line, delimiter)
+    words = {part for marks in _marks(delimiter) for part in re.split(marks, line)}
     found = set()
-    for word in _BETWEEN.split(line)[:MOST_WORDS]:
+    for word in words:
         with contextlib.suppress(BadInput):
             found.add(("key", normalise_key(word)))
         with contextlib.suppress(BadInput):
-            found |= {("email", normalise_email(word))} if "@" in word else set()
-        with contextlib.suppress(BadInput):
-            found |= {("phone", normalise_phone(word, region))} if sum(map(str.isdigit, word)) > 5 else set()
+            found |= {("email", normalise_email(word))} if "@" in word and len(word) <= LONGEST_ADDRESS else set()
     return sorted(found)
+
+
+def looked_at(line: str, delimiter: str = ",") -> str:
+    """The beginning of a line in which `identifiers` looks for people; who is named behind it would not be found."""
+    if len(line) < MOST_WORDS:
+        return line
+    _, words = _marks(delimiter)
+    for number, mark in enumerate(re.finditer(words, line), 1):
+        if number == MOST_WORDS:
+            return line[: mark.start()]
+    return line
+
+
+def _marks(delimiter: str) -> tuple[str, str]:
+    """What stands between fields, and what between words."""
+    return f"[{re.escape(delimiter)}{_BETWEEN_FIELDS}]+", f"[{re.escape(delimiter)}{_BETWEEN_WORDS}]+"

@@ -1,0 +1,129 @@
+"""Sealed links: an address that may do one thing, for one person, until an instant, and that nobody else can read.
+
+A link is a token of AES-256-GCM under a key of the house, bound to what it is for: it says nothing to whoever reads it
+in a log or a browser's history, and one made for a confirmation opens no preferences. Source: NIST SP 800-38D.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Column, Connection, String, Table
+
+from pacte.kernel import db
+from pacte.kernel.canonical import canonical
+from pacte.kernel.db import Int64, metadata
+from pacte.kernel.errors import Denied
+from pacte.kernel.instant import DAY, Instant
+
+if TYPE_CHECKING:
+    from pacte.app.house import House
+
+NONCE = 12
+"""Bytes that are drawn for each token."""
+LONGEST = 4_096
+"""Characters of a token; whatever is longer was not made here."""
+REMEMBERED = 400 * DAY
+"""How long a spent token is remembered at most, in microseconds; no link lives longer."""
+
+spent_table = Table(
+    "link_spent",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("until", Int64, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a sealed link says: its payload and the instant it ends at."""
+
+    payload: Mapping[str, str | int]
+    until: Instant
+
+    def __getitem__(self, key: str) -> str:
+        """One thing that the link says, as text."""
+        return str(self.payload[key])
+
+
+class Forged(Denied):
+    """A link that was not made here, or for something else, or that was changed on its way."""
+
+    def __init__(self) -> None:
+        super().__init__("link_forged", "this link was not made here, or was changed on its way")
+
+
+class Expired(Denied):
+    """A link whose time is over, or that was used and opens only once; `link` is what it said."""
+
+    def __init__(self, link: Link, *, spent: bool = False) -> None:
+        self.link = link
+        self.spent = spent
+        code = "link_spent" if spent else "link_expired"
+        super().__init__(code, "this link was used already" if spent else "this link has expired")
+
+
+def seal(house: House, kind: str, payload: Mapping[str, str | int], lasts: int) -> str:
+    """A token of this kind that ends in `lasts` microseconds, in letters that an address may hold.
+
+    INVARIANT: the payload names people by their subject identifier, never by a value of theirs.
+    """
+    until = house.clock() + min(lasts, REMEMBERED)
+    nonce = os.urandom(NONCE)
+    sealed = _cipher(house).encrypt(nonce, canonical({"until": until, "says": dict(payload)}), kind.encode())
+    return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+
+
+def opened(house: House, kind: str, token: str) -> Link:
+    """What a token says. Raises `Forged`, and `Expired` for one whose time is over."""
+    link = _read(house, kind, token)
+    if link.until <= house.clock():
+        raise Expired(link)
+    return link
+
+
+def spend(house: House, conn: Connection, kind: str, token: str) -> Link:
+    """What a token says, in a write transaction that makes this its only time; raises `Expired` the second time."""
+    link = opened(house, kind, token)
+    if not once(conn, f"{kind}:{token.rstrip('=')}", link.until):
+        raise Expired(link, spent=True)
+    return link
+
+
+def once(conn: Connection, name: str, until: Instant) -> bool:
+    """Whether this is the first time that something of this name is spent; a digest of it is remembered until then."""
+    row = (hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest(), until)
+    return db.run(conn, "INSERT INTO link_spent (token, until) VALUES (?, ?) ON CONFLICT DO NOTHING", row).rowcount == 1
+
+
+def prune(conn: Connection, now: Instant) -> int:
+    """Forget spent tokens that have expired by themselves; returns how many."""
+    return db.run(conn, "DELETE FROM link_spent WHERE until <= ?", (now,)).rowcount
+
+
+def _read(house: House, kind: str, token: str) -> Link:
+    if len(token) > LONGEST:
+        raise Forged
+    try:
+        # Strict: a token has one spelling, so that it is spent only once.
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        if base64.urlsafe_b64encode(raw).decode().rstrip("=") != token:
+            raise Forged
+        said = json.loads(_cipher(house).decrypt(raw[:NONCE], raw[NONCE:], kind.encode()))
+    except (InvalidTag, binascii.Error, ValueError):
+        raise Forged from None
+    return Link(said["says"], Instant(said["until"]))
+
+
+def _cipher(house: House) -> AESGCM:
+    return AESGCM(house.keys.house_key("links"))

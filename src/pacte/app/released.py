@@ -1,0 +1,70 @@
+"""Use one person's data from another system: the gate is asked, the use is recorded, and only then is anything opened.
+
+The same way that `House.permit` and `app.identity` go, with fields that the caller names. Figures and events are not
+opened for one person: they come out of the lake for populations only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pacte.app.ask import UseOfOne
+from pacte.app.policies import published
+from pacte.gate.permit import Permit
+from pacte.gate.values import Decision
+from pacte.intake.people import group_of
+from pacte.kernel import given
+from pacte.kernel.canonical import Json
+from pacte.kernel.redacted import Redacted
+from pacte.vault import sealed
+
+if TYPE_CHECKING:
+    from pacte.app.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A recorded use of one person, and what it opened: the values that say who they are, by `dataset.field`."""
+
+    permit: Permit
+    values: Mapping[str, Redacted[Json]] = field(repr=False)
+
+
+def release_one(
+    house: House,
+    person: str,
+    purpose: str,
+    *,
+    fields: tuple[str, ...] = (),
+    channel: str = "",
+    recipient: str = "",
+    by: str = "python",
+    key: str = "",
+    said: str = "",
+) -> Released | Decision:
+    """Use one person's data for a purpose; a refusal gives the `Decision`. `fields` are all of the purpose's if empty.
+
+    With a `key`, the same call again (by the digest `said`) opens the same under the permit that the first one gave,
+    until it ends, or the gate says no. Raises `NotFound` for somebody unknown, `Denied` for what the policy does not
+    declare.
+    """
+    for name, value in (("person", person), ("purpose", purpose), ("channel", channel), ("recipient", recipient)):
+        given.word(value, name)
+    fields = given.names(fields, "fields")
+    permit = house.commit(UseOfOne(person, purpose, fields, channel, recipient, by, key, said))
+    if isinstance(permit, Decision):
+        return permit
+    with house.reading() as conn:
+        datasets = published(conn, house.present(conn)).document.datasets
+        groups = {
+            f"{name}.{column}": group_of(dataset, column)
+            for name, dataset in datasets.items()
+            for column, declared in dataset.fields.items()
+            if declared.identity and f"{name}.{column}" in permit.fields
+        }
+        now = house.present(conn)
+        permit.check(now)
+        opened = sealed.get(conn, house.keys, permit, permit.subject, set(groups.values()), now, set(groups))
+    return Released(permit, opened)

@@ -1,0 +1,142 @@
+"""My data: what is held, field by field; to take away; to erase. Each asks who it is a moment before.
+
+Source: GDPR Art. 15, 17, 20; EDPB Guidelines 01/2022.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from pacte.app import erase as erasing
+from pacte.app import mydata, wording
+from pacte.app.choose import published
+from pacte.app.house import House
+from pacte.consent.notice.words import category
+from pacte.intake.people import group_of
+from pacte.kernel import db, i18n
+from pacte.kernel.ids import SubjectId
+from pacte.kernel.instant import from_date
+from pacte.policy.categories import categories
+from pacte.policy.model import DataField, PolicyFile
+from pacte.web import session
+from pacte.web.centre.words import known, lengths
+from pacte.web.pages import language, page
+from pacte.web.security import Posted, throttle
+from pacte.web.session import fresh_person
+
+router = APIRouter()
+
+AT_ONCE = 50
+"""How many rows of a dataset the page shows; the file holds them all."""
+
+
+@router.get("/{lang}/me/data")
+def data(request: Request) -> Response:
+    """What is held. Showing it is a use, recorded like any other."""
+    signed_in = fresh_person(request)
+    throttle(request, "data", 60, 600, who=signed_in.who)
+    lang = language(request)
+    held = mydata.held(request.app.state.house, SubjectId(signed_in.who))
+    return page(
+        request,
+        "centre/data.html",
+        held=held,
+        data={name: category(name, lang) for name in categories()},
+        value=lambda value, declared=None: _written(value, declared, lang),
+        facts=[(wording.facts({one.name: one.value.reveal()}, lang)[0], one) for one in held.facts],
+        at_once=AT_ONCE,
+        labels=known("fact"),
+    )
+
+
+@router.get("/{lang}/me/data/export")
+def export(request: Request) -> Response:
+    """The same as a file for programs."""
+    signed_in = fresh_person(request)
+    throttle(request, "data", 60, 600, who=signed_in.who)
+    house: House = request.app.state.house
+    found = mydata.exported(house, mydata.held(house, SubjectId(signed_in.who)))
+    content = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    named = {"Content-Disposition": f'attachment; filename="data-{signed_in.who[:8]}.json"'}
+    return Response(content, media_type="application/json", headers=named)
+
+
+@router.get("/{lang}/me/data/erase")
+def asking(request: Request) -> Response:
+    """What would go, what would stay and why, and the question."""
+    return _asking(request, fresh_person(request))
+
+
+@router.post("/{lang}/me/data/erase")
+def erase(request: Request, form: Posted) -> Response:
+    """Erase, once it was said twice; every session of the person ends with it."""
+    signed_in = fresh_person(request)
+    throttle(request, "erase", 10, 600, who=signed_in.who)
+    if form.get("sure") != "yes":
+        return _asking(request, signed_in, problem=True)
+    house: House = request.app.state.house
+    done = house.erase(signed_in.who, by="person")
+    with db.write(house.engine) as conn:
+        session.end_all(conn, signed_in.who)
+    request.state.person = None
+    answer = page(
+        request, "centre/erased.html", done=done, places=_places(_policy(house), done.counts, language(request))
+    )
+    session.end(request, answer, "person")
+    return answer
+
+
+def _asking(request: Request, signed_in: session.Session, *, problem: bool = False) -> Response:
+    house: House = request.app.state.house
+    plan, policy, lang = erasing.plan(house, signed_in.who), _policy(house), language(request)
+    return page(
+        request,
+        "centre/erase.html",
+        status=422 if problem else 200,
+        plan=plan,
+        places=_places(policy, plan.counts, lang),
+        policy=policy,
+        problem=problem,
+        length=lengths(lang),
+    )
+
+
+def _policy(house: House) -> PolicyFile:
+    with house.reading() as conn:
+        return published(conn, house.present(conn)).document
+
+
+def _places(policy: PolicyFile, counts: Mapping[str, int], lang: str) -> list[tuple[str, int]]:
+    """What lies in each place, as the kinds of data that it holds, and how many rows."""
+    found = []
+    for place, rows in counts.items():
+        kind, _, name = place.partition(":")
+        held = [
+            field.category
+            for dataset_name, dataset in policy.datasets.items()
+            for column, field in dataset.fields.items()
+            if (kind == "vault" and field.identity and group_of(dataset, column) == name)
+            or (kind == "lake" and not field.identity and dataset_name == name)
+        ]
+        words = ", ".join(category(one, lang) for one in dict.fromkeys(held)) or name
+        found.append((words[:1].upper() + words[1:], rows))
+    return found
+
+
+def _written(value: Any, declared: DataField | None, lang: str) -> str:
+    """A value as the language writes it."""
+    kind = declared.type if declared else ""
+    if value is None:
+        return "–"
+    if kind == "instant":
+        return i18n.moment(value, lang)
+    if kind == "date":
+        return i18n.day(from_date(date.fromisoformat(value) if isinstance(value, str) else value), lang)
+    if kind == "decimal":
+        return i18n.number(value, lang)
+    return str(value)

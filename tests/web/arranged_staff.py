@@ -1,0 +1,97 @@
+"""What has to be there before the screens of the staff, and those to sign in, are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pacte.kernel.instant import DAY, SECOND, Instant
+
+if TYPE_CHECKING:
+    from pacte.app.staff import Member
+    from pacte.testing.shop import Shop
+
+
+def _owner(shop: Shop) -> Member:
+    from pacte.app import staff
+
+    return next(one for one in staff.members(shop.house) if one.role == "owner")
+
+
+def looked(shop: Shop) -> str:
+    """A look that this owner has begun."""
+    from pacte.app import links, looks
+    from pacte.web.console.people import LASTS, LOOKED
+
+    found = _owner(shop)
+    subject, index = looks.look(shop.house, f"email:{shop.permitted[0]}", "request", found.actor)
+    shop.house.permit(subject, "newsletter", channel="email", by="python")
+    says: dict[str, str | int] = {"subject": subject, "member": found.id, "reason": "request", "look": index}
+    return links.seal(shop.house, LOOKED, says, LASTS)
+
+
+def waiting(shop: Shop) -> str:
+    """Letters that did not leave, and recipients whom nobody can tell."""
+    from pacte.app.letters import SIGN_IN
+    from pacte.app.mail import letter_job
+    from pacte.kernel import db, jobs
+
+    now = shop.clock()
+    shop.house.choose(f"email:{shop.permitted[1]}", "newsletter", "withdrawn", by="person", method="web_form")
+    with db.write(shop.house.engine) as conn:
+        letter = letter_job(SIGN_IN, "0" * 32, "fr", "x", Instant(now - 3_600 * SECOND * 2))
+        jobs.add(conn, [letter])
+        (claim,) = jobs.claim(conn, jobs.new_worker(), now, ["send_mail"])
+        jobs.fail(conn, claim, now, "unsafe")
+    return ""
+
+
+def checked(shop: Shop) -> str:
+    """A check that was made."""
+    from pacte.app import checks
+
+    checks.look(shop.house, shop.clock())
+    return ""
+
+
+def invited(shop: Shop) -> str:
+    """An invitation, and a member who took one up."""
+    from pacte.app import staff
+
+    found = _owner(shop)
+    if len(staff.members(shop.house)) == 1:
+        staff.join(shop.house, staff.invite(shop.house, "dpo", found), "dominique", "Dominique Dumont", "hash")
+    return staff.invite(shop.house, "auditor", found)
+
+
+def with_members(shop: Shop) -> str:
+    """Another member."""
+    invited(shop)
+    return ""
+
+
+def with_passkey(kind: str) -> Callable[[Shop], str]:
+    """A passkey of the owner, or of the customer who looks."""
+
+    def arrange(shop: Shop) -> str:
+        from pacte.app import passkeys
+        from pacte.app.people import people_of
+
+        with shop.house.reading() as conn:
+            person = people_of(shop.house, conn, f"email:{shop.permitted[0]}")[0]
+        new = passkeys.New(kind.encode(), b"public", 0)
+        if kind == "staff":
+            passkeys.add(shop.house, "staff", _owner(shop).id, new, "Clé du bureau")
+        else:
+            passkeys.add(shop.house, "person", person, new, "Téléphone")
+        return ""
+
+    return arrange
+
+
+def someone_elses(shop: Shop) -> str:
+    """A link to sign in that another browser asked for."""
+    from pacte.app import links
+    from pacte.app.letters import SIGN_IN
+
+    return links.seal(shop.house, SIGN_IN, {"subject": "0" * 32, "browser": "0" * 32}, DAY)
