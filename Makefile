@@ -71,11 +71,10 @@ $(VENV)/.ready-demo: $(VENV)/.created requirements/web.txt requirements/build.tx
 	$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.ready-npm: requirements/npm/package.json requirements/npm/package-lock.json
+$(VENV)/.ready-npm: $(VENV)/.created requirements/npm/package.json requirements/npm/package-lock.json
 	@rm -rf $(VENV)/npm && mkdir -p $(VENV)/npm && cp requirements/npm/*.json $(VENV)/npm/
-	@if command -v npm >/dev/null; then cd $(VENV)/npm && npm ci --silent --ignore-scripts --no-audit --no-fund; \
-	else echo 'no npm here: the tests of accessibility will be skipped and say so'; fi
-	@touch $@
+	@(cd $(VENV)/npm && npm ci --silent --ignore-scripts --no-audit --no-fund) && touch $@ || \
+	echo 'axe-core could not be installed (is npm there?): the tests of accessibility will be skipped and say so'
 
 $(VENV)/.ready-test: $(VENV)/.created $(VENV)/.ready-npm requirements/test.txt pyproject.toml
 	@echo 'installing what pacte and its tests need into $(VENV), once (about a minute)'
