@@ -20,7 +20,7 @@ from pacte.app.links import Expired
 from pacte.app.staff import LOCKED, PATIENCE
 from pacte.app.switches import Turn
 from pacte.kernel import db
-from pacte.kernel.errors import Conflict, Denied
+from pacte.kernel.errors import BadInput, Conflict, Denied
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import SECOND, Instant, to_iso
 from pacte.ledger import log
@@ -128,6 +128,23 @@ def test_an_invitation_ends_with_the_right_to_invite(home: World) -> None:
         with pytest.raises(Expired):
             people.join(house, token, "mallory", "Mallory", "x")
     assert people.by_login(house, "mallory") is None
+    assert house.check() == []
+
+
+def test_an_owner_who_was_removed_meanwhile_changes_nobody(home: World) -> None:
+    """What counts is what they may do now, not what they might when the page was shown; who left is left alone."""
+    house = home.house
+    first = staff.owner(house)
+    second = people.join(house, people.invite(house, "owner", first), "second", "T", "x")
+    third = people.join(house, people.invite(house, "agent", first), "third", "T", "x")
+    people.remove(house, second.id, first)
+    with pytest.raises(BadInput, match="only owners"):
+        people.change_role(house, third.id, "owner", second)
+    with pytest.raises(BadInput, match="only owners"):
+        people.remove(house, first.id, second)
+    with pytest.raises(Conflict, match="left already"):
+        people.change_role(house, second.id, "agent", first)
+    assert people.member_of(house, third.id).role == "agent"
     assert house.check() == []
 
 

@@ -214,11 +214,12 @@ def remove(house: House, identifier: str, by: Member) -> None:
 
 
 def _change(house: House, identifier: str, by: Member, sql: str, value: str, act: str, role: str | None) -> None:
-    if not by.may("staff"):
-        raise BadInput("only owners change who may do what")
     found = member_of(house, identifier)
     with house.writing() as conn:
-        db.run(conn, sql, (value, identifier))
+        if not _invites(conn, by.actor):  # by what holds now: they may have been removed since the page was shown
+            raise BadInput("only owners change who may do what")
+        if db.run(conn, f"{sql} AND state = 'active'", (value, identifier)).rowcount != 1:
+            raise Conflict("this member has left already")
         if not _owned(conn):
             raise Conflict("a house needs an owner; make somebody else one first")
         _record(house, conn, identifier, act, role or found.role, by.actor, house.clock())
