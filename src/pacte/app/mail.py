@@ -50,13 +50,15 @@ def letter_job(
 def send(house: House, job: Job, now: Instant) -> str | None:
     """Do a job of `letter_job`. Answers what it waits for, or `None` when it is done or there is no more reason for it.
 
-    Raises `Unsafe` when the mail server cannot be reached or does not take the letter; the job is then tried again.
+    Raises `Unsafe` when the mail server cannot be reached or does not take the letter, `BadInput` for settings that
+    could send nothing; the job is then tried again.
     """
     kind, lang, until, _, argument = str(job.target).split(":", 4)
     if int(until) <= now:
         return None
     if not (house.settings.mail.host or house.settings.mail.folder):
         return "no_mail_server"
+    check(house.settings.mail)
     try:
         subject = parse_subject_id(str(job.about))
         letter = letters.compose(house, kind, subject, lang, argument)
