@@ -19,8 +19,8 @@ help: ## say what can be done
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
 demo: $(VENV)/.ready-demo ## a fictional retailer, from its files to a proof (lang=fr for French)
-	@rm -rf build/demo build/demo-files
-	$(BIN)/pacte demo build/demo $(LANG_DEMO)
+	@mkdir -p build
+	$(BIN)/pacte demo build/demo --anew $(LANG_DEMO)
 
 test: check ## every check, then every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not soak"
@@ -45,8 +45,9 @@ docs: $(VENV)/.ready-test ## write the reference pages that follow from the code
 bench: $(VENV)/.ready-test ## measure beside plain baselines (SCALE=small or full), into build/bench.json
 	$(BIN)/python -m bench --scale $(SCALE)
 
-soak: $(VENV)/.ready-test ## long simulations
+soak: $(VENV)/.ready-test ## long simulations, every screen in every state, and the doors on PostgreSQL
 	$(BIN)/python -m pytest -m soak
+	PACTE_TEST_RECORDS=postgresql $(BIN)/python -m pytest $(PYTEST_ARGS) tests/web
 
 pin: ## resolve the requirements again (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) --all-extras --group build --group test pyproject.toml -o requirements/test.txt

@@ -6,30 +6,36 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
 @dataclass
 class Receiver:
-    """What came, and how to answer: with `status`, after `delay` seconds, in drips of a byte where `drips` is set."""
+    """What came, and how to answer: with `status`, after `delay` seconds, in drips of a byte where `drips` is set.
+
+    Over TLS with a `certificate`: a PEM file with its key.
+    """
 
     status: int = 204
     delay: float = 0.0
     drips: bool = False
     location: str = ""
+    certificate: Path | None = None
     port: int = 0
     taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self.port}/hooks?from=house"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}/hooks?from=house"
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -81,6 +87,10 @@ def receiving(**how: Any) -> Iterator[Receiver]:
 
     server = Server(("127.0.0.1", 0), Handler)
     found.port = server.server_address[1]
+    if found.certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(found.certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from pacte.app import history, onday
 from pacte.app.uses import declare
@@ -70,6 +70,32 @@ def test_the_latest_month_with_anything_is_found(home: World) -> None:
     nothing = history.latest(home.house, ben, history.months(home.house, ben))
     assert nothing is not None
     assert (nothing.empty, nothing.start) == (True, history.month_of(home.house.clock()))
+
+
+def test_many_uses_are_looked_up_at_once(home: World) -> None:
+    """However many uses there were, as many statements are sent; one look-up says the same as one for each use."""
+    sent: list[str] = []
+    event.listen(home.house.engine, "before_cursor_execute", lambda *said: sent.append(said[2]))
+    counts = []
+    for _ in range(3):
+        for _ in range(4):
+            _used(home)
+            home.clock.forward(40)
+        months = [history.month_of(home.house.clock())]
+        while len(months) < 24:
+            months.append(add_months(months[-1], -1))
+        sent.clear()
+        for who in home.people[:2]:
+            history.latest(home.house, who, months)
+        counts.append(len(sent))
+    assert counts[0] == counts[1] == counts[2] < 40
+    with home.house.writing() as conn:
+        every = [entry for _, entry in queries.uses_of_sets(conn, 0, 10**9)]
+        db.run(conn, "DELETE FROM gate_use_set WHERE use = ?", (every[0]["use"],))
+        for who in home.people[:2]:
+            had, ended = using.had(conn, every, who)
+            assert had == {entry["use"] for entry in every if using.was_in(conn, entry, who)}
+            assert ended == {entry["use"] for entry in every if not using.is_whole(conn, entry)} == {every[0]["use"]}
 
 
 def test_a_use_whose_list_has_ended_is_said_to_have_been(home: World) -> None:

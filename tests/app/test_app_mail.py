@@ -14,10 +14,11 @@ import pytest
 
 from pacte.app import links
 from pacte.app.doctor import examine
+from pacte.app.duties import ended_jobs
 from pacte.app.erase import erase
 from pacte.app.house import House, open_house
-from pacte.app.letters import SIGN_IN
-from pacte.app.mail import check, letter_job
+from pacte.app.letters import SEND, SIGN_IN, letter_job
+from pacte.app.mail import check
 from pacte.app.people import people_of
 from pacte.app.settings import FILE, MailSettings, write_letters_folder
 from pacte.app.worker import work
@@ -98,15 +99,36 @@ def test_a_server_that_is_away_is_waited_for(here: Shop) -> None:
 
 
 def test_no_letter_to_whom_we_may_not_write(here: Shop) -> None:
-    """A letter to somebody erased is dropped, one that waited a day too; one that a stop holds up waits."""
+    """A letter that waited too long, or that the gate does not permit, ends undone and says why, without a name."""
+    with mail_server() as box:
+        house = _with_mail(here, port=box.port, tls="none")
+        late = _asked(house, here.permitted[0])
+        here.clock.forward(1.5)
+        gone = _asked(house, here.permitted[1])
+        erase(house, f"email:{here.permitted[1]}")
+        report = _work(house)
+        assert box.taken == []
+        assert (report.ended, report.failed) == (2, 0)
+        over = {job.about: (job.state, job.error) for job in ended_jobs(house)}
+        assert over == {late: ("ended", "too_late"), gone: ("ended", "erased")}
+        with house.reading() as conn:
+            assert [job for job in jobs.listed(conn) if job.kind == SEND] == []  # nothing waits, nothing is tried again
+        here.clock.forward(40)
+        work(house, threading.Event(), once=True, trust_clock=True)
+        assert ended_jobs(house) == []  # forgotten with what was done then
+        assert house.check() == []
+        house.close()
+
+
+def test_a_letter_that_ended_is_asked_for_again(here: Shop) -> None:
+    """Whoever waited for a letter that came too late asks anew, and gets it."""
     with mail_server() as box:
         house = _with_mail(here, port=box.port, tls="none")
         _asked(house, here.permitted[0])
-        erase(house, f"email:{here.permitted[0]}")
-        _asked(house, here.permitted[1])
         here.clock.forward(1.5)
         _work(house)
-        assert box.taken == []
+        _asked(house, here.permitted[0])
+        assert (_work(house).ended, len(box.taken), len(ended_jobs(house))) == (0, 1, 1)
         house.close()
 
 

@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from pacte.app import forms, pictures
-from pacte.app.publish import publish
+from pacte.app.doctor import examine
+from pacte.app.publish import KEEP, publish
 from pacte.app.worker import work
+from pacte.kernel import jobs
 from pacte.kernel.errors import NotFound, Unsafe
+from pacte.kernel.instant import DAY
+from pacte.kernel.jobs import Job
 from pacte.ledger import log
 from pacte.testing.shop import Shop, shop
 
@@ -61,7 +65,7 @@ def test_a_picture_is_taken_once_and_recorded(here: Shop, monkeypatch: pytest.Mo
     shown = forms.shown(here.house, "account", "fr")
     forms.remember(here.house, shown)
     for _ in range(2):
-        assert pictures.complete(here.house) in (0, 1)
+        assert pictures.complete(here.house).missing == 0
     png = forms.picture(here.house, shown.digest)
     assert png is not None
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
@@ -83,6 +87,62 @@ def test_a_browser_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
         program.chmod(0o755)
         with pytest.raises(Unsafe, match=said):
             pictures.photograph(str(program), "<body></body>")
+
+
+def _tries(here: Shop) -> list[Job]:
+    with here.house.reading() as conn:
+        return [one for one in jobs.listed(conn) if one.kind == KEEP]
+
+
+def _said(here: Shop) -> list[str]:
+    return [one.code for one in examine(here.house) if one.code.startswith("pictures")]
+
+
+def test_a_missing_picture_is_tried_daily_for_two_weeks(
+    here: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Chromium nothing failed, for a picture is one thing more; in the end the worker gives up, and says so."""
+    monkeypatch.setenv("PACTE_CHROMIUM", str(tmp_path / "nowhere"))
+    for day in range(1, pictures.DAYS + 1):
+        assert work(here.house, threading.Event(), once=True).failed == 0
+        now = pictures.state(here.house)
+        assert (now.missing, now.wanted, now.browser) == (8, True, False)
+        left = [] if day == pictures.DAYS else [(day, here.clock() + DAY, None)]
+        assert [(job.attempts, job.due, job.error) for job in _tries(here)] == left
+        here.clock.forward(1)
+    assert _said(here) == ["pictures_browser"]
+    with here.house.reading() as conn:
+        assert [(one.kind, one.error) for one in jobs.ended(conn, 9)] == [(KEEP, "no_browser")]
+    assert pictures.state(here.house).again is None
+    pictures.try_now(here.house)
+    assert len(_tries(here)) == 1
+    monkeypatch.setenv("PACTE_CHROMIUM", "none")
+    work(here.house, threading.Event(), once=True)
+    assert _tries(here) == []
+    assert not pictures.state(here.house).wanted
+    assert _said(here) == []
+    assert here.house.check() == []
+
+
+def test_a_browser_that_fails_is_tried_again_and_stops_no_other_picture(
+    here: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each picture by itself: what could be taken is kept; the rest is tried a day later, with its reason."""
+    program = tmp_path / "chromium"
+    program.write_text(
+        f"#!/bin/sh\n[ -e {tmp_path}/well ] || {{ touch {tmp_path}/well; exit 1; }}\n"
+        'for one in "$@"; do case $one in --screenshot=*) printf picture > "${one#*=}";; esac; done\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PACTE_CHROMIUM", str(program))
+    assert work(here.house, threading.Event(), once=True).failed == 1
+    assert pictures.state(here.house).missing == 1
+    assert [(job.attempts, job.due, job.error) for job in _tries(here)] == [(1, here.clock() + DAY, "no_picture")]
+    assert _said(here) == ["pictures_missing"]
+    here.clock.forward(1)
+    assert work(here.house, threading.Event(), once=True).failed == 0
+    assert (pictures.state(here.house).missing, _tries(here)) == (0, [])
+    assert here.house.check() == []
 
 
 def test_nothing_was_shown_under_another_digest(here: Shop) -> None:

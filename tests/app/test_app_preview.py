@@ -62,7 +62,8 @@ def test_the_policy_in_force_changes_nothing(home: World) -> None:
     ]
     assert all(change.same and change.before == change.after for change in found.changes)
     assert (found.last, found.notices) == (None, ())
-    assert set(found.unused) == {"order_service", "invoices", "similar_offers", "partner_offers"}
+    levels = {"this_purchase", "my_history", "my_tastes"}
+    assert set(found.unused) == levels | {"order_service", "invoices", "similar_offers", "partner_offers"}
 
 
 def test_a_stricter_proof_asks_people_again(home: World) -> None:

@@ -73,7 +73,7 @@ def test_a_batch_with_a_mistake_records_nothing(home: World) -> None:
     before = home.size
     verbs = (objection(home, 0), Choice("0" * 32, "similar_offers", "objected", "api:1", PLACE), objection(home, 1))
     with pytest.raises(Faulty) as faulty:
-        home.house.commit(Choices((*verbs, objection(home, 2, channel="fax"))))
+        home.house.commit(Choices((*verbs, objection(home, 2, channel="fax")), by_place=True))
     assert [place for place, _ in faulty.value.faults] == [1, 3]
     assert home.size == before
 

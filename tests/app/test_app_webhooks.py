@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
-from pacte.app import posting, webhooks
+from pacte.app import posting, receivers, webhooks
 from pacte.app.house import House, open_house
 from pacte.app.jobs import HANDLERS
 from pacte.app.settings import WebhookSettings
@@ -27,6 +27,7 @@ from pacte.kernel.errors import NotFound
 from pacte.kernel.instant import DAY, SECOND
 from pacte.ledger import log
 from pacte.testing.world import World, world
+from tests.app.mail import certificate
 from tests.app.receiver import Receiver, receiving, signed
 
 HOUR = 3_600 * SECOND
@@ -65,7 +66,7 @@ def worked(home: World) -> Counter[str]:
     worker, tally = jobs.new_worker(), Counter[str]()
     while True:
         with db.write(home.house.engine) as conn:
-            claims = jobs.claim(conn, worker, home.clock(), {webhooks.SEND}, 32)
+            claims = jobs.claim(conn, worker, home.clock(), {receivers.SEND}, 32)
         if not claims:
             return tally
         for claim in claims:
@@ -80,7 +81,7 @@ def objects(home: World, place: int = 0) -> int:
 def hooks(home: World, state: str = "") -> list[jobs.Job]:
     """The jobs that send messages."""
     with home.house.reading() as conn:
-        return [job for job in jobs.listed(conn, state) if job.kind == webhooks.SEND]
+        return [job for job in jobs.listed(conn, state) if job.kind == receivers.SEND]
 
 
 def test_a_message_says_what_happened_and_never_who(home: World, receiver: Receiver) -> None:
@@ -182,7 +183,7 @@ def test_a_receiver_that_is_down_for_an_hour_misses_nothing(home: World, receive
     tried = len(receiver.taken)
     assert 5 <= tried <= 20
     assert len(hooks(home)) == 3
-    assert webhooks.receivers(home.house)[0].error == "answered_500"
+    assert receivers.declared(home.house)[0].error == "answered_500"
     receiver.status = 204
     home.clock.now += HOUR  # type: ignore[operator, assignment] # the longest rest
     worked(home)
@@ -191,7 +192,7 @@ def test_a_receiver_that_is_down_for_an_hour_misses_nothing(home: World, receive
     names = {json.loads(body)["data"]["entry"]: headers["webhook-id"] for headers, body in receiver.taken}
     assert all(names[json.loads(body)["data"]["entry"]] == headers["webhook-id"] for headers, body in receiver.taken)
     assert int(came[0][0]["webhook-timestamp"]) == home.clock() // SECOND
-    assert (hooks(home), webhooks.receivers(home.house)[0].failures) == ([], 0)
+    assert (hooks(home), receivers.declared(home.house)[0].failures) == ([], 0)
     assert home.house.check() == []
 
 
@@ -213,19 +214,19 @@ def test_after_three_days_a_message_is_dead_until_somebody_sends_it_again(home: 
     for _ in range(80):
         worked(home)
         home.clock.now += HOUR  # type: ignore[operator, assignment] # an hour later
-    (job,) = webhooks.dead(home.house)
-    assert (job.entry, job.error) == (index, webhooks.DEAD)
+    (job,) = receivers.dead(home.house)
+    assert (job.entry, job.error) == (index, receivers.DEAD)
     tried = len(receiver.taken)
     home.clock.forward(2)
     worked(home)
     assert len(receiver.taken) == tried
     receiver.status = 204
-    assert webhooks.resend(home.house, "crm", [index]) == 1
+    assert receivers.resend(home.house, "crm", [index]) == 1
     worked(home)
     assert receiver.taken[-1][0]["webhook-id"] == receiver.taken[0][0]["webhook-id"]
-    assert webhooks.dead(home.house) == []
+    assert receivers.dead(home.house) == []
     with pytest.raises(NotFound):
-        webhooks.resend(home.house)
+        receivers.resend(home.house)
 
 
 def test_a_receiver_that_is_gone_is_asked_no_more(home: World, receiver: Receiver) -> None:
@@ -233,7 +234,7 @@ def test_a_receiver_that_is_gone_is_asked_no_more(home: World, receiver: Receive
     receiver.status = 410
     objects(home)
     worked(home)
-    assert [job.error for job in webhooks.dead(home.house, "crm")] == [webhooks.GONE]
+    assert [job.error for job in receivers.dead(home.house, "crm")] == [receivers.GONE]
 
 
 def test_a_redirect_is_not_followed(home: World) -> None:
@@ -244,7 +245,7 @@ def test_a_redirect_is_not_followed(home: World) -> None:
         objects(home)
         worked(home)
         assert (len(sly.taken), trap.taken) == (1, [])
-        assert [one.error for one in webhooks.receivers(home.house)] == ["", "redirected"]
+        assert [one.error for one in receivers.declared(home.house)] == ["", "redirected"]
 
 
 @pytest.mark.parametrize("how", [{"delay": 5.0}, {"drips": True}])
@@ -257,7 +258,25 @@ def test_a_slow_receiver_is_cut_off(home: World, monkeypatch: pytest.MonkeyPatch
         began = time.monotonic()
         worked(home)
         assert time.monotonic() - began < 4
-        assert webhooks.receivers(home.house)[1].error in ("slow", "unreachable")
+        assert receivers.declared(home.house)[1].error in ("slow", "unreachable")
+
+
+def test_an_authority_of_the_company_is_believed_where_it_is_named_and_no_other(home: World, tmp_path: Path) -> None:
+    """A receiver with a certificate of the company's own: refused, believed with `ca`, refused with another one's."""
+    (other := tmp_path / "other").mkdir()
+    mine, foreign = certificate(tmp_path), certificate(other)
+    (home.house.path / "ours.pem").write_bytes(mine.read_bytes())
+    files = {"none": "", "inside": "ours.pem", "whole": str(mine), "foreign": str(foreign), "missing": "gone.pem"}
+    with receiving(certificate=mine) as inside:
+        for name, file in files.items():
+            details = {"ca": file} if file else {}
+            home.house = declare(home, inside.url, name, events=["choice.withdrawn"], private=True, **details)
+        objects(home)
+        worked(home)
+        errors = {one.name: one.error for one in receivers.declared(home.house)}
+    distrusted = {"none": "certificate", "foreign": "certificate", "missing": "ca_file"}
+    assert errors == {"crm": "", "inside": "", "whole": "", **distrusted}
+    assert len(inside.taken) == 2
 
 
 def test_an_answer_without_end_is_not_read(home: World) -> None:
@@ -281,7 +300,7 @@ def test_an_answer_without_end_is_not_read(home: World) -> None:
         home.house = declare(home, f"http://127.0.0.1:{port}/", "flood")
         objects(home)
         worked(home)
-        assert webhooks.receivers(home.house)[1].last_answer == home.clock()
+        assert receivers.declared(home.house)[1].last_answer == home.clock()
         thread.join(5)
 
 
@@ -407,5 +426,5 @@ def test_a_receiver_that_is_declared_no_more_waits_for_somebody(home: World, tmp
 
 def test_the_worker_knows_the_job() -> None:
     """A handler is there for it."""
-    assert webhooks.SEND in HANDLERS
-    assert webhooks.GIVEN_UP > webhooks.LATE >= DAY
+    assert receivers.SEND in HANDLERS
+    assert receivers.GIVEN_UP > receivers.LATE >= DAY

@@ -62,7 +62,7 @@ ACTS: list[Said] = [
         "consent given",
         "consentement donné",
     ),
-    (["choice", "import", "CHOICES"], 0, "568 were here already", "568 étaient déjà là"),
+    (["choice", "import", "CHOICES"], 0, "607 were here already", "607 étaient déjà là"),
     (["load", "ORDERS"], 0, "were here already, unchanged", "étaient déjà là, inchangées"),
     (["load", "LEGACY"], 0, "1 row set aside: a person", "1 ligne mise de côté : une personne"),
     (["stop", "newsletter", "--reason", "incident-12"], 0, "Stopped: newsletter", "Arrêté : newsletter"),

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pacte.app.held import held
 from pacte.app.house import open_house
 
 
@@ -49,6 +50,23 @@ def test_the_demo_in_words(pacte: Any, tmp_path: Path, lang: str) -> None:
     assert wide == []
     if lang == "fr":
         assert not re.search(r"[^\W\d] [;:!?»]|« ", done.out)
+
+
+def test_the_demo_takes_the_place_of_an_earlier_one_and_of_nothing_else(pacte: Any, tmp_path: Path) -> None:
+    """Not while somebody serves it, not what no demo made; afterwards it is as new."""
+    home, stranger = tmp_path / "demo", tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / "letter.txt").touch()
+    assert pacte("demo", home, "--people", "400", "--anew", "--json").code == 0
+    (home / "mark").touch()
+    with held(home):
+        served = pacte("demo", home, "--people", "400", "--anew")
+        assert (served.code, "somebody serves the earlier demo" in served.err) == (2, True)
+    strange = pacte("demo", stranger, "--anew")
+    assert (strange.code, "so it stays" in strange.err) == (2, True)
+    assert ((home / "mark").exists(), (stranger / "letter.txt").exists()) == (True, True)
+    assert pacte("demo", home, "--people", "400", "--anew", "--json").code == 0
+    assert not (home / "mark").exists()
 
 
 def test_the_demo_refuses_a_directory_in_use(pacte: Any, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ MISTAKES: list[tuple[Sequence[str], int, str]] = [
     (["may", "phone:12", "newsletter"], BAD_INPUT, "expected `+33"),
     (["may", "PERMITTED"], BAD_INPUT, "Missing argument"),
     (["may", "PERMITTED", "newsletter", "--chanel", "sms"], BAD_INPUT, "--channel"),
-    (["audience", "newsleter"], DENIED, "it declares `invoices`, `newsletter`"),
+    (["audience", "newsleter"], DENIED, "it declares `invoices`, `my_history`"),
     (["audience", "newsletter", "--channel", "pigeon"], DENIED, "it declares `email`, `sms`"),
     (["audience", "newsletter"], DENIED, "say which channel: `email`, `sms`"),
     (["audience", "newsletter", "-o", "x.txt"], BAD_INPUT, "must end in `.csv` or `.parquet`"),

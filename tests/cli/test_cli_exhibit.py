@@ -61,16 +61,16 @@ def test_the_page_of_somebody_in_the_use(mine: Any, lang: str) -> None:
     """Question, answer with its article, story, facts, what is shown and what is not, and how to check it."""
     found = page(mine, mine.permitted[0], lang)
     english = (
-        "By what right was this person’s data used?", "Comptoir Sarrasin SAS, controller", "“Our newsletter” by email",
+        "By what right was this person’s data used?", "Comptoir Sarrasin SAS, controller", "“Our newsletter” by e-mail",
         "legal basis: consent", "Yes.", "(GDPR, Art. 6(1)(a))", "It stands on entry", "is in the recorded set",
-        "In effect from", "says yes to “Our newsletter” by email; proof:", "valid until", "Facts on which",
+        "In effect from", "says yes to “Our newsletter” by e-mail; proof:", "valid until", "Facts on which",
         "consumer", "France", "What the proof shows", "That nothing was left out", "Who the person is.", "--key KEY",
     )  # fmt: skip
     french = (
         "De quel droit les données de cette personne ont-elles été utilisées ?", "responsable du traitement",
         "« Lettre du Comptoir » par courriel", "base légale : consentement", "Oui.", "RGPD", "repose sur l’écriture",
         "figure dans l’ensemble", "Effet au", "dit oui à « Lettre du Comptoir » par courriel ; preuve :",
-        "valable jusqu’au", "Faits auxquels", "consommateur", "France", "Ce que la preuve montre",
+        "valable jusqu’au", "Faits auxquels", "clientèle à titre privé", "France", "Ce que la preuve montre",
         "Que rien n’a été omis", "Qui est la personne.", "--key CLÉ",
     )  # fmt: skip
     for part in english if lang == "en" else french:

@@ -34,7 +34,7 @@ def test_a_sound_policy_is_said_to_be_sound(shop: Any, lang: str) -> None:
     """Without mistakes: how many purposes under which laws, then what could be better, with file, line and mend."""
     done = shop("policy", "check", "--lang", lang)
     assert (done.code, done.err) == (0, "")
-    assert ("No mistake: 6 purposes, under GDPR" if lang == "en" else "Aucune erreur : 6 finalités, sous RGPD") in flat(
+    assert ("No mistake: 9 purposes, under GDPR" if lang == "en" else "Aucune erreur : 9 finalités, sous RGPD") in flat(
         done.out
     )
     pleasant(done.out, lang)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pacte.app import apikeys, webhooks
+from pacte.app import apikeys, receivers
 from pacte.app.house import open_house
 from pacte.kernel import db, jobs
 from pacte.kernel.instant import Instant
@@ -23,7 +23,7 @@ def home(tmp_path: Path) -> Path:
         settings.write('\n[[webhooks]]\nname = "crm"\nurl = "http://127.0.0.1:9/"\n')
     found.house.close()
     with open_house(tmp_path / "house") as house:
-        job = jobs.Job(webhooks.SEND, Instant(0), None, 1, "crm", Instant(webhooks.LATE))
+        job = jobs.Job(receivers.SEND, Instant(0), None, 1, "crm", Instant(receivers.LATE))
         with db.write(house.engine) as conn:
             jobs.add(conn, [job])
             db.run(conn, "UPDATE job SET state = 'waiting', error = 'dead' WHERE kind = 'webhook'")

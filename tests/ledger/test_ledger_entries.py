@@ -109,10 +109,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "look": {"subject": "c" * 32, "purpose": "house:rights", "reason": "request"},
     "look_aside": {"load": "20260101-00112233", "rows": 3, "purpose": "house:accountability", "reason": "rejected"},
+    "sought": {"purpose": "house:rights", "reason": "sign_in", "whom": "d" * 32},
     "recipient_told": {"subject": "c" * 32, "recipient": "mailer", "choice": 7, "effective": 3, "how": "letter"},
     "stop": {"scope": "*", "effective": 3, "reason": "incident"},
     "stop_lifted": {"scope": "newsletter", "effective": 3, "reason": "resolved"},
-    "staff": {"member": "1" * 32, "act": "joined", "staff_role": "dpo"},
+    "staff": {"member": "1" * 32, "act": "invited", "staff_role": "dpo", "until": 9},
     "api_key": {
         "key": "2" * 32,
         "act": "made",

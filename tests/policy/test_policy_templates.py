@@ -90,9 +90,10 @@ def test_the_notices_of_a_template_tell_of_what_its_purposes_use(name: str) -> N
 def test_the_notices_of_a_template_say_that_one_may_object(name: str) -> None:
     """Of what rests on an interest, the notices in use say that one may object (GDPR Art. 21(4)); and where data go."""
     policy = document(name)
-    latest = max(notice.effective for notice in policy.notices.values())
-    for notice in [notice for notice in policy.notices.values() if notice.effective == latest]:
-        for purpose, declaration in policy.purposes.items():
+    for purpose, declaration in policy.purposes.items():
+        telling = [notice for notice in policy.notices.values() if purpose in notice.tells]
+        latest = max(notice.effective for notice in telling)
+        for notice in [notice for notice in telling if notice.effective == latest]:
             said = notice.says.get(purpose, ())
             if declaration.basis in ("legitimate_interests", "public_task"):
                 assert "objection" in said, purpose

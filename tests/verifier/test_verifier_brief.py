@@ -41,14 +41,14 @@ def test_a_line_per_entry_in_plain_words(story: Any) -> None:
         "#0 · 3 May 2026 · the log begins",
         "#1 · 3 May 2026 · a policy takes effect; its rules are in this file",
         summary.entries[2],
-        "#3 · 3 May 2026 · the person said yes to newsletter by email (effective 3 May 2026, 10:00:00, proof: form)",
-        "#5 · 3 May 2026 · data used for newsletter by email: a set of 2 people; this person IS in it",
+        "#3 · 3 May 2026 · the person said yes to newsletter by e-mail (effective 3 May 2026, 10:00:00, proof: form)",
+        "#5 · 3 May 2026 · data used for newsletter by e-mail: a set of 2 people; this person IS in it",
         summary.entries[5],
         summary.entries[6],
     )
     assert summary.entries[2].startswith("#2 · 3 May 2026 · facts about the person: adult, place FR")
     assert summary.entries[5].startswith(
-        "#7 · 3 May 2026 · the person withdrew the consent to newsletter by email (undated"
+        "#7 · 3 May 2026 · the person withdrew the consent to newsletter by e-mail (undated"
     )
     assert "a set of 1 person; this person IS NOT in it" in summary.entries[6]
     assert "the house’s clock stood back at" in flat(summary.entries)

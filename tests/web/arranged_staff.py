@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from pacte.testing.shop import Shop
 
 
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8ffff3f0005fe02fea7"
+    "35814d0000000049454e44ae426082"
+)
+"""A picture of one point."""
+
+
 def _owner(shop: Shop) -> Member:
     from pacte.app import staff
 
@@ -32,8 +39,7 @@ def looked(shop: Shop) -> str:
 
 def waiting(shop: Shop) -> str:
     """Letters that did not leave, and recipients whom nobody can tell."""
-    from pacte.app.letters import SIGN_IN
-    from pacte.app.mail import letter_job
+    from pacte.app.letters import SIGN_IN, letter_job
     from pacte.kernel import db, jobs
 
     now = shop.clock()
@@ -43,7 +49,32 @@ def waiting(shop: Shop) -> str:
         jobs.add(conn, [letter])
         (claim,) = jobs.claim(conn, jobs.new_worker(), now, ["send_mail"])
         jobs.fail(conn, claim, now, "unsafe")
+        jobs.add(conn, [letter_job(SIGN_IN, "1" * 32, "fr", "x", Instant(now - DAY))])
+        (claim,) = jobs.claim(conn, jobs.new_worker(), now, ["send_mail"])
+        jobs.end(conn, claim, now, "restricted")
     return ""
+
+
+def shown_form(shop: Shop) -> str:
+    """A form that was shown, with its picture; its digest."""
+    from pacte.app import forms
+
+    digest = _shown(shop, "stranger")
+    forms.keep_picture(shop.house, digest, PNG)
+    return digest
+
+
+def drawn_form(shop: Shop) -> str:
+    """A form that an application drew; its digest."""
+    return _shown(shop, "program")
+
+
+def _shown(shop: Shop, reader: str) -> str:
+    from pacte.app import forms
+
+    found = forms.shown(shop.house, "account", "fr", reader)
+    forms.remember(shop.house, found, picture=False)
+    return found.digest
 
 
 def checked(shop: Shop) -> str:
@@ -62,6 +93,23 @@ def invited(shop: Shop) -> str:
     if len(staff.members(shop.house)) == 1:
         staff.join(shop.house, staff.invite(shop.house, "dpo", found), "dominique", "Dominique Dumont", "hash")
     return staff.invite(shop.house, "auditor", found)
+
+
+def taken_back(shop: Shop) -> str:
+    """An invitation that the owner took back."""
+    from pacte.app import relink, staff
+
+    found = _owner(shop)
+    token = staff.invite(shop.house, "analyst", found)
+    relink.revoke(shop.house, relink.every_open(shop.house)[0].entry, found.actor)
+    return token
+
+
+def relinked(shop: Shop) -> str:
+    """A link by which the owner signs in anew."""
+    from pacte.app import relink
+
+    return relink.relink(shop.house, _owner(shop).id, "cli")
 
 
 def with_members(shop: Shop) -> str:
@@ -95,3 +143,21 @@ def someone_elses(shop: Shop) -> str:
     from pacte.app.letters import SIGN_IN
 
     return links.seal(shop.house, SIGN_IN, {"subject": "0" * 32, "browser": "0" * 32}, DAY)
+
+
+def reworded(shop: Shop) -> str:
+    """Two texts of the draft that are others than in force, and a change of the file that is more than words."""
+    from pacte.app import drafts
+    from pacte.app.house import POLICY
+
+    house = shop.house
+    now = {(text.path, lang): words for text in drafts.draft(house).texts for lang, words in text.words.items()}
+    reason = ("purposes", "newsletter", "reason")
+    said = {
+        (reason, "en"): "To send you our letter, and no more.",
+        (reason, "fr"): "Vous envoyer notre lettre, rien de plus.",
+    }
+    drafts.save(house, said, {place: drafts.known_as(now[place]) for place in said})
+    file = house.path / POLICY
+    file.write_text(file.read_text("utf-8").replace("keep: 25 months", "keep: 26 months"), "utf-8")
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,14 +14,15 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, sync_playwright
 
-from pacte.app.house import House, open_house
+from pacte.app.house import House
 from pacte.app.people import people_of
 from pacte.kernel import db
 from pacte.kernel.ids import SubjectId
-from pacte.testing.shop import TODAY, Shop, known, shop
+from pacte.testing.shop import Shop
 from pacte.testing.world import TestClock
 from pacte.web import session
 from pacte.web.server import application, serving
+from tests.web.template import Template, made
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), "")
 NO_BROWSER = "needs Chromium (on Debian: `apt install chromium`)"
@@ -72,22 +74,26 @@ def csrf(html: str) -> str:
     return found[1] if found else ""
 
 
-@pytest.fixture(scope="session")
-def shop_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop's house, made once and closed; tests work on copies of it."""
-    folder = tmp_path_factory.mktemp("shop")
-    shop(folder / "house", folder / "files").house.close()
-    return folder
+def spoiled(token: str) -> str:
+    """A token or address with the character before its last five changed into another one."""
+    return token[:-6] + ("1" if token[-6] == "0" else "0") + token[-5:]
+
+
+@pytest.fixture(scope="session", params=[os.environ.get("PACTE_TEST_RECORDS", "sqlite")])
+def shop_template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A shop's house, made once and closed; tests work on copies of it.
+
+    On SQLite, unless the test or the environment (`make soak`) names `postgresql`.
+    """
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    return made(tmp_path_factory.mktemp("shop"), server)
 
 
 @pytest.fixture
-def a_shop(shop_template: Path, tmp_path: Path) -> Iterator[Shop]:
+def a_shop(shop_template: Template, tmp_path: Path) -> Iterator[Shop]:
     """A copy of the shop's house for one test, open."""
-    shutil.copytree(shop_template / "house", tmp_path / "house")
-    clock = TestClock(TODAY)
-    house = open_house(tmp_path / "house", clock=clock)
-    yield known(house, shop_template / "files", clock)
-    house.close()
+    with shop_template.open(tmp_path / "house") as shop:
+        yield shop
 
 
 @pytest.fixture

@@ -1,36 +1,13 @@
-"""The shop's policy with more in it: levels of personalisation, and purposes of which less than each use is shown."""
+"""The shop's policy with more in it: a recipient of one level, and purposes of which less than each use is shown."""
 
 from __future__ import annotations
 
-from pacte.app.announce import record_told
 from pacte.app.house import House
 from pacte.app.publish import publish
+from pacte.app.told import record_told
 from pacte.kernel.ids import SubjectId
 
 PURPOSES = """
-  this_purchase:
-    title: {fr: Autour de cet achat, en: Around this purchase}
-    reason:
-      fr: Vous montrer ce qui va avec ce que vous êtes en train d'acheter.
-      en: To show you what goes with what you are buying.
-    in_return: {fr: Moins de recherche., en: Less searching.}
-    basis: consent
-    kind: personalisation
-    uses: [orders.product]
-    retention: {keep: 1 day, from: collection}
-
-  my_history:
-    title: {fr: D'après mes achats passés, en: From what I bought}
-    reason:
-      fr: Choisir ce que nous vous montrons d'après vos achats passés.
-      en: To choose what we show you from what you bought before.
-    in_return: {fr: Une boutique à votre goût., en: A shop to your taste.}
-    basis: consent
-    kind: personalisation
-    uses: [orders.product, orders.order_count]
-    recipients: [mailer]
-    retention: {keep: 1 year, from: collection}
-
   fraud_control:
     title: {fr: Lutte contre la fraude, en: Control of fraud}
     reason: {fr: Repérer les commandes frauduleuses., en: To find fraudulent orders.}
@@ -62,18 +39,14 @@ PURPOSES = """
         en: To say so at once would hinder the check.
       source: RGPD art. 15(4), 23(1)(d)
 """
-LEVELS = """
-personalisation:
-  - purpose: this_purchase
-    title: {fr: Cet achat, en: This purchase}
-  - purpose: my_history
-    title: {fr: Mes achats passés, en: My history}
-"""
 _TOLD = "".join(
     f"\n      {name}: [purchase, purchase_habit]"
-    for name in ("this_purchase", "my_history", "fraud_control", "returns_control")
+    for name in ("this_purchase", "my_history", "my_tastes", "fraud_control", "returns_control")
 )
-_SAYS = "\n      fraud_control: [objection]\n      returns_control: [objection]\n      my_history: [transfer]"
+_SAYS = (
+    "\n      fraud_control: [objection]\n      returns_control: [objection]\n      my_history: [technology, transfer]"
+)
+_SAYS += "\n      my_tastes: [technology]"
 NOTICES = "".join(
     f"""
   more-2026-{lang}:
@@ -96,8 +69,10 @@ def richer(house: House, *, without: str = "") -> None:
     """Publish the shop's policy with all of this in it; `without` leaves one of its own purposes out."""
     file = house.path / "policy.yaml"
     text = file.read_text(encoding="utf-8")
-    if "this_purchase:" not in text:
-        text = text.replace("\npurposes:\n", f"{LEVELS}\npurposes:\n{PURPOSES}", 1)
+    if "fraud_control:" not in text:
+        text = text.replace("\npurposes:\n", f"\npurposes:\n{PURPOSES}", 1)
+        before, mark, history = text.partition("\n  my_history:\n    title")
+        text = before + mark + history.replace("    uses:", "    recipients: [mailer]\n    uses:", 1)
         text = text.replace("\nnotices:\n", f"\nnotices:\n{NOTICES}", 1)
     if without:
         before, _, rest = text.partition(f"\n  {without}:\n    title")

@@ -67,6 +67,17 @@ def with_more(shop: Shop) -> str:
     return ""
 
 
+def levelled(shop: Shop) -> str:
+    """The highest level of personalisation."""
+    from pacte.app import levels
+
+    subject = _customer(shop)
+    shop.clock.forward(1e-6)
+    now = levels.steps(shop.house, subject, "en")
+    levels.choose_level(shop.house, subject, 3, now, seen=now.seen)
+    return ""
+
+
 def wished(shop: Shop) -> str:
     """A wish that was just recorded."""
     from pacte.app import preferences
@@ -82,7 +93,9 @@ def objected(shop: Shop) -> str:
     return f"?done={done.index}"
 
 
-def _request(shop: Shop, email: str = "nadia@courriel.example", lasts: int = 0) -> str:
+def _request(
+    shop: Shop, email: str = "nadia@courriel.example", lasts: int = 0, typed: dict[str, str] | None = None
+) -> str:
     """Somebody has typed an address; the token of the link in their letter."""
     from pacte.app import forms, links, optin
     from pacte.app.pending import Said
@@ -90,11 +103,25 @@ def _request(shop: Shop, email: str = "nadia@courriel.example", lasts: int = 0) 
     house = shop.house
     found = forms.shown(house, "account", "fr")
     seen, found = forms.answered(house, "account", forms.ticket(house, found), ["newsletter.email"], ("stranger",))
-    name = optin.ask(house, seen, found, Said(email, ["newsletter.email"], {}, 18, "FR"))
+    name = optin.ask(house, seen, found, Said(email, ["newsletter.email"], typed or {}, 18, "FR"))
     with house.reading() as conn:
         subject = people_of(house, conn, f"email:{email}")[0]
     payload = {"request": name, "subject": str(subject), "form": "account"}
     return links.seal(house, optin.LETTER, payload, lasts or optin.LINK_LASTS)
+
+
+def _erased(shop: Shop) -> str:
+    """Somebody had their data erased; the token of their certificate."""
+    from pacte.app import links
+    from pacte.kernel.instant import DAY
+    from pacte.web.centre.data import ERASED
+
+    done = shop.house.erase(f"email:{shop.permitted[-1]}", by="person")
+    return links.seal(shop.house, ERASED, {"subject": done.subject}, DAY)
+
+
+def _known(shop: Shop) -> str:
+    return _request(shop, shop.permitted[3], typed={"customers.first_name": "Nadia", "customers.phone": "+33639981234"})
 
 
 def _expired(shop: Shop) -> str:
@@ -102,10 +129,10 @@ def _expired(shop: Shop) -> str:
 
 
 def _confirmed(shop: Shop) -> str:
-    from pacte.app import forms, optin
+    from pacte.app import confirming, forms
 
     token = _request(shop, "maria@courriel.example")
-    optin.confirm(shop.house, token, forms.shown(shop.house, "account", "fr").form.notice.digest)
+    confirming.confirm(shop.house, token, forms.shown(shop.house, "account", "fr").form.notice.digest)
     return token
 
 
@@ -129,6 +156,7 @@ CENTRE: list[Screen] = [
     Screen("me-preferences-wished", "me/preferences", "link", wished),
     Screen("me-data", "me/data", "fresh"),
     Screen("me-data-erase", "me/data/erase", "fresh"),
+    Screen("erased", "erased/", arrange=_erased),
 ]
 FORMS: list[Screen] = [
     Screen("form", "forms/letter"),
@@ -136,10 +164,14 @@ FORMS: list[Screen] = [
     Screen("form-signed-in", "forms/account", "link"),
     Screen("form-framed", "forms/account/embed"),
     Screen("confirm", "confirm/", arrange=_request),
+    Screen("confirm-known", "confirm/", arrange=_known),
     Screen("confirm-expired", "confirm/", arrange=_expired),
     Screen("confirm-done", "confirm/", arrange=_confirmed),
     Screen("confirm-gone", "confirm/", arrange=_gone),
     Screen("shop", "shop"),
+    Screen("shop-never-asked", "shop", "fresh"),
+    Screen("shop-chosen", "shop", "fresh", levelled),
+    Screen("shop-chosen-by-link", "shop?done=less", "link", levelled),
     Screen("shop-checkout", "shop/checkout"),
 ]
 STAFF = [
@@ -147,13 +179,24 @@ STAFF = [
     Screen("sign-in-elsewhere", "sign-in/", "nobody", arranged_staff.someone_elses),
     Screen("own-sign-in", "me/sign-in", "fresh", arranged_staff.with_passkey("person")),
     Screen("staff-join", "staff/join/", "nobody", arranged_staff.invited),
+    Screen("staff-join-over", "staff/join/", "nobody", arranged_staff.taken_back),
+    Screen("staff-anew", "staff/anew/", "nobody", arranged_staff.relinked),
+    Screen("staff-setup", "staff/setup", "owner"),
     Screen("staff-figures", "staff/figures", "owner"),
     Screen("staff-figures-wrong", "staff/figures?since=2026-12-01&until=2026-01-01", "owner"),
     Screen("staff-people", "staff/people", "owner"),
     Screen("staff-person", "staff/people/", "owner", arranged_staff.looked),
+    Screen("staff-forms", "staff/forms", "owner", lambda shop: arranged_staff.shown_form(shop)[:0]),
+    Screen("staff-form", "staff/forms/", "owner", arranged_staff.shown_form),
+    Screen("staff-form-drawn", "staff/forms/", "owner", arranged_staff.drawn_form),
     Screen("staff-ledger", "staff/ledger", "owner", arranged_staff.checked),
     Screen("staff-ledger-filtered", "staff/ledger?kind=choice&day=2026-11-18", "owner"),
     Screen("staff-looks", "staff/looks", "owner", lambda shop: arranged_staff.looked(shop)[:0]),
+    Screen("staff-data", "staff/data", "owner"),
+    Screen("staff-data-filtered", "staff/data?dataset=orders&purpose=newsletter", "owner"),
+    Screen("staff-texts", "staff/texts", "owner", arranged_staff.reworded),
+    Screen("staff-texts-missing", "staff/texts?show=missing&q=zzz", "owner"),
+    Screen("staff-texts-review", "staff/texts/review", "owner", arranged_staff.reworded),
     Screen("staff-jobs", "staff/jobs", "owner", arranged_staff.waiting),
     Screen("staff-members", "staff/members", "owner", arranged_staff.with_members),
     Screen("staff-account", "staff/account", "owner", arranged_staff.with_passkey("staff")),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pyotp
+
 from pacte.app import staff as people
 from pacte.app.house import House
 from pacte.app.staff import Member, first_owner
 from pacte.kernel import db
 from pacte.web import session
-from pacte.web.auth import codes
 from tests.web.conftest import Site
 
 
@@ -42,5 +43,5 @@ def signed_in(site: Site, role: str, strength: str = "full") -> Member:
 
 
 def _whole(house: House, found: Member) -> Member:
-    people.set_second(house, found, codes.drawn())
+    people.set_second(house, found, pyotp.random_base32())
     return people.member_of(house, found.id)

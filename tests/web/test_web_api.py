@@ -9,10 +9,15 @@ import pytest
 
 from pacte import verifier
 from pacte.app import apikeys, forms
+from pacte.app.ask import UseOfOne
+from pacte.app.choose import choose
+from pacte.app.committer import Verb
+from pacte.app.house import House
 from pacte.app.settings import WebhookSettings
 from pacte.app.stop import stop
 from pacte.kernel import db
 from pacte.kernel.errors import BadInput, NotFound, Unsafe
+from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant, to_iso
 from pacte.ledger import log
 from tests.web.conftest import Site
@@ -334,6 +339,11 @@ def test_a_decision_says_why_and_what_a_yes_asks(site: Site) -> None:
     nobody = caller.post("/decisions", asked | {"person": "email:nobody@nowhere.example"}).json()
     assert (nobody["permitted"], nobody["reason"]["code"]) == (False, "unknown_person")
     assert caller.post("/decisions", asked | {"purpose": "nothing"}).json()["reason"]["code"] == "unknown_purpose"
+    slip = caller.post("/decisions", asked | {"purpose": "newslettr"}).json()
+    assert (slip["permitted"], slip["declared"], slip["meant"]) == (False, False, "newsletter")
+    (each,) = caller.post("/decisions/batch", {"questions": [asked | {"purpose": "newslettr"}]}).json()["decisions"]
+    assert each["decision"]["meant"] == "newsletter"
+    assert caller.post("/decisions", asked).json()["declared"] is True
     stop(site.house, "newsletter", "committee")
     stopped = caller.post("/decisions", asked).json()
     assert (stopped["reason"]["code"], stopped["obligations"]) == ("stopped", [])
@@ -414,6 +424,46 @@ def test_a_use_that_is_asked_again_opens_nothing_after_a_no(site: Site, meanwhil
     assert (problem["reason"], problem["decision"]["permitted"]) == (meanwhile, False)
     assert email not in answer.text
     assert site.house.check() == []
+
+
+@pytest.mark.parametrize("meanwhile", ["withdrawn", "restricted", "stopped", "erased", "nothing", "others"])
+def test_what_is_released_is_permitted_when_it_leaves(
+    site: Site, meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody says no after the use was recorded, before its values leave: it stays recorded, nothing is released."""
+    caller, email = program(site), site.shop.permitted[0]
+    body = {"person": f"email:{email}", "purpose": "newsletter", "channel": "email", "fields": ["customers.email"]}
+    subject, other, commit = site.subject(email), site.subject(site.shop.permitted[1]), House.commit
+
+    def then(house: House, verb: Verb[Any]) -> Any:
+        recorded = commit(house, verb)
+        if isinstance(verb, UseOfOne):
+            monkeypatch.setattr(House, "commit", commit)
+            site.clock.forward(1e-4)
+            _something_happens(house, subject if meanwhile != "others" else other, meanwhile)
+        return recorded
+
+    monkeypatch.setattr(House, "commit", then)
+    before = len(of_kind(site, "use"))
+    answer = caller.post("/uses", body)
+    assert len(of_kind(site, "use")) == before + 1
+    if meanwhile in ("nothing", "others"):
+        assert answer.json()["values"] == {"customers.email": email}
+    else:
+        assert answer.status_code in (403, 404)
+        assert email not in answer.text
+    assert site.house.check() == []
+
+
+def _something_happens(house: House, subject: SubjectId, what: str) -> None:
+    if what == "stopped":
+        stop(house, "newsletter", "committee")
+    elif what == "erased":
+        house.erase(subject)
+    elif what != "nothing":
+        act, about = ("restricted", {}) if what == "restricted" else ("withdrawn", {"channel": "email"})
+        purpose = "*" if what == "restricted" else "newsletter"
+        choose(house, subject, purpose, act, by="person", method="web_form", grade="form", **about)
 
 
 def test_an_erased_person_is_used_no_more(site: Site) -> None:

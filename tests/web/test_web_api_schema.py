@@ -18,6 +18,7 @@ from pacte.testing.shop import Shop
 from pacte.web.api import calls, openapi, problems
 from tests.web.conftest import Site
 from tests.web.programs import key_for
+from tests.web.template import Template
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -34,27 +35,17 @@ FEW, MANY = 12, 400
 
 
 @pytest.fixture(scope="module")
-def target(shop_template: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Shop]]:
+def target(shop_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Shop]]:
     """A served house, a key for everything with all the calls that it wants, and the shop."""
-    import shutil
-
-    from pacte.app.house import open_house
-    from pacte.testing.shop import TODAY, known
-    from pacte.testing.world import TestClock
     from pacte.web.server import serving
 
     folder, patch = tmp_path_factory.mktemp("fuzzed"), pytest.MonkeyPatch()
     for name in ("WRONG_KEYS", "OPEN_CALLS"):  # it shows wrong keys more often than anybody else may
         patch.setattr(calls, name, 1_000_000)
-    shutil.copytree(shop_template / "house", folder / "house")
-    with (folder / "house" / "settings.toml").open("a", encoding="utf-8") as written:
-        written.write('\n[[webhooks]]\nname = "crm"\nurl = "http://127.0.0.1:9/"\n')
-    clock = TestClock(TODAY)
-    with open_house(folder / "house", clock=clock) as house:
-        shop = known(house, shop_template / "files", clock)
-        with serving(house, worker=False) as url:
-            yield url, key_for(house, rate=1_000_000), shop
-        assert house.check() == []
+    with shop_template.open(folder / "house", '\n[[webhooks]]\nname = "crm"\nurl = "http://127.0.0.1:9/"\n') as shop:
+        with serving(shop.house, worker=False) as url:
+            yield url, key_for(shop.house, rate=1_000_000), shop
+        assert shop.house.check() == []
     patch.undo()
 
 

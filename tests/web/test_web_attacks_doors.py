@@ -188,7 +188,7 @@ def _letters(site: Site) -> int:
 
 def test_nobody_is_locked_out_of_signing_in_by_another(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks too often for letters to somebody's address is slowed down, and the owner still gets theirs."""
-    monkeypatch.setattr(by_link, "FLOOR", 0.0)
+    monkeypatch.setattr(security, "FLOOR", 0.0)
     email = {"email": site.shop.permitted[0]}
     mallory = _from(site, "203.0.113.7")
     assert [mallory.post("/en/sign-in", email).status_code for _ in range(4)] == [200, 200, 200, 429]
@@ -198,7 +198,7 @@ def test_nobody_is_locked_out_of_signing_in_by_another(site: Site, monkeypatch: 
 
 def test_a_mailbox_is_not_filled_from_everywhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond ten letters in a quarter of an hour, and so many in a day, the answer is the same and nothing is sent."""
-    monkeypatch.setattr(by_link, "FLOOR", 0.0)
+    monkeypatch.setattr(security, "FLOOR", 0.0)
     email = {"email": site.shop.permitted[0]}
     pages = {_from(site, f"203.0.113.{n}").post("/en/sign-in", email).text for n in range(13)}
     assert (len(pages), _letters(site)) == (1, 10)
@@ -206,6 +206,17 @@ def test_a_mailbox_is_not_filled_from_everywhere(site: Site, monkeypatch: pytest
     for n in range(13):
         _from(site, f"198.51.100.{n}").post("/en/sign-in", email)
     assert _letters(site) == 11
+
+
+def test_one_mailbox_has_one_budget_however_it_is_spelt(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case, accents written in two ways and a domain in its code for machines are the same address: no letter more."""
+    monkeypatch.setattr(security, "FLOOR", 0.0)
+    spellings = ("jos\u00e9@boite.example", "Jose\u0301@BOITE.example", "JOS\u00c9@boite.example")
+    assert [site.post("/en/sign-in", {"email": one}).status_code for one in spellings] == [200] * 3
+    assert site.post("/en/sign-in", {"email": "jose\u0301@boite.example"}).status_code == 429
+    assert site.post("/en/sign-in", {"email": "a@b\u00fccher.example"}).status_code == 200
+    pages = [site.post("/en/sign-in", {"email": "a@xn--bcher-kva.example"}).status_code for _ in range(3)]
+    assert pages == [200, 200, 429]
 
 
 def test_no_colleague_is_locked_out_by_a_stranger(site: Site) -> None:

@@ -10,13 +10,14 @@ import pytest
 from playwright.sync_api import Browser
 
 from pacte import verifier
-from pacte.app import looks, staff
+from pacte.app import letters, looks, staff
 from pacte.app.choose import choose
+from pacte.app.identity import email_of
 from pacte.app.staff import Member
 from pacte.app.uses import declare
 from pacte.gate import use as using
 from pacte.kernel import db
-from pacte.kernel.instant import DAY
+from pacte.kernel.instant import DAY, Instant
 from pacte.ledger import log
 from pacte.web import session
 from pacte.web.auth.passwords import hashed
@@ -83,7 +84,8 @@ def test_one_page_says_what_is_held_for_what_and_until_when(site: Site) -> None:
         }
         assert purposes.keys() == site.house.policy().document.purposes.keys()
         turned = {name for name, part in purposes.items() if "<form" in part}
-        assert turned == {"newsletter", "similar_offers", "statistics", "partner_offers"}
+        levels = {"this_purchase", "my_history", "my_tastes"}
+        assert turned == levels | {"newsletter", "similar_offers", "statistics", "partner_offers"}
     assert site.shop.permitted[0] not in page
 
 
@@ -169,6 +171,20 @@ def test_looks_are_told_by_date_purpose_and_role_and_never_by_name(site: Site) -
         assert secret not in page
 
 
+def test_a_letter_that_was_asked_for_is_told_as_one(site: Site) -> None:
+    """To sign in the house opens the address: who looked says that it was a letter to oneself, and not a stranger."""
+    email = site.shop.permitted[0]
+    subject, since = site.subject(email), site.clock()
+    letter = letters.sign_in(site.house, subject, "en", "0" * 32)
+    assert email_of(site.house, subject, letter.purpose, by="worker") is not None
+    site.as_person(email)
+    told = site.get("/en/me/uses").text.split('id="looks"')[1]
+    assert "(a letter to your own address: the link that you asked for, or word of a change)" in told
+    assert "address: the link" not in site.get("/en/me/uses").text.split('id="looks"')[0]
+    found = looks.looks(site.house, since, Instant(site.clock() + 1), by="worker", most=10)
+    assert [one.reason for one in found] == [looks.LETTER]
+
+
 def test_a_purpose_may_show_less_and_then_says_so_and_why(site: Site) -> None:
     """A summary counts by month, a delay hides the young ones; both are said, with reason and source."""
     richer(site.house)
@@ -218,10 +234,10 @@ def test_the_time_line_tells_every_choice_with_its_receipt(site: Site) -> None:
     shown = [int(one) for one in re.findall(r'id="entry-(\d+)"', page)]
     assert shown == sorted(made, reverse=True)[:20]
     first, second = (part.split("</li>")[0] for part in page.split("<li class")[1:3])
-    assert "You said yes to “Our newsletter” by e-mail" in first
-    assert "From then on we could</span>" in first
-    assert "You took back your yes" in second
-    assert "From then on we could not" in second
+    assert "You said yes to “Our newsletter by e-mail”" in first
+    assert "We then had the right to</span>" in first
+    assert "You withdrew your yes" in second
+    assert "We then did not have the right to" in second
     assert site.get(f"/en/me/receipt/{made[-1]}").status_code == 200
     more = re.search(r'href="(/en/me/timeline\?before=\d+)"', page)
     assert more is not None
@@ -229,7 +245,7 @@ def test_the_time_line_tells_every_choice_with_its_receipt(site: Site) -> None:
     assert rest[:6] == sorted(made, reverse=True)[20:]
     assert set(rest) & set(shown) == set()
     assert site.get("/en/me/timeline?before=x").status_code == 200
-    assert "«\u202fLettre du Comptoir\u202f» par courriel" in site.get("/fr/me/timeline").text
+    assert "«\u202fLettre du Comptoir par courriel\u202f»" in site.get("/fr/me/timeline").text
 
 
 def test_a_title_is_escaped_once(site: Site) -> None:
@@ -238,8 +254,17 @@ def test_a_title_is_escaped_once(site: Site) -> None:
     subject = site.as_person(site.shop.permitted[0], "link")
     choose(site.house, subject, "my_history", "refused", by="person", method="phone")
     page = site.get("/fr/me/timeline").text
-    assert "D&#39;après mes achats passés" in page
+    assert "Des idées d’après vos achats" in page
     assert "&amp;#39;" not in page
+
+
+def test_a_day_before_everything_is_answered_as_such(site: Site) -> None:
+    """Before the first policy nothing had been announced or decided: that is said, and no reason of a later day."""
+    site.as_person(site.shop.permitted[0])
+    answer = _ask(site, "2020-05-03", "newsletter")
+    assert "No, we could not" in answer.text
+    assert "nothing had been announced or decided here yet" in answer.text
+    assert "announced this use" not in answer.text
 
 
 def test_on_this_day_is_answered_by_what_was_known_and_by_what_was_true(site: Site) -> None:
@@ -249,8 +274,8 @@ def test_on_this_day_is_answered_by_what_was_known_and_by_what_was_true(site: Si
     site.clock.forward(2)
     subject = site.as_person(email)
     before, after = _ask(site, "2026-10-20", "newsletter"), _ask(site, "2026-11-19", "newsletter")
-    assert "Yes, we could" in before.text.split("<h3>E-mail</h3>")[1].split("</div>")[0]
-    assert "No, we could not" in after.text.split("<h3>E-mail</h3>")[1].split("</div>")[0]
+    assert "Yes, we could" in before.text.split("<h4>E-mail</h4>")[1].split("</div>")[0]
+    assert "No, we could not" in after.text.split("<h4>E-mail</h4>")[1].split("</div>")[0]
     assert "Yes, we could" in _ask(site, "2026-10-19", "newsletter").text
     assert "/proof" in _ask(site, "2026-10-19", "newsletter").text
     on = _ask(site, "2026-11-18", "newsletter").text
@@ -268,6 +293,40 @@ def test_on_this_day_is_answered_by_what_was_known_and_by_what_was_true(site: Si
     for day, purpose in (("2031-01-01", "newsletter"), ("x", "newsletter"), ("2026-10-20", "nothing"), ("", "")):
         wrong = _ask(site, day, purpose, "fr")
         assert (wrong.status_code, 'role="alert"' in wrong.text) == (422, True)
+
+
+def test_a_use_is_answered_as_of_its_own_moment(site: Site) -> None:
+    """A use in the morning and a withdrawal in the evening: yes then, no longer later; the end has its name."""
+    email = site.shop.permitted[0]
+    use = declare(site.house, "newsletter", channel="email", by="marketing")
+    site.clock.forward(1e-5)
+    details = {"channel": "email", "by": "person", "authenticated": True}
+    gone = choose(site.house, f"email:{email}", "newsletter", "withdrawn", **details)
+    site.clock.forward(1e-5)
+    site.as_person(email)
+    page = _ask(site, "2026-11-18", "newsletter").text
+    done, end = page.split("What was done on that day</h3>")[1].split("Now, as the day is not over</h3>")
+    assert f"/me/use/{use.index}/proof" in done
+    assert "Yes, we could</span> At that moment," in done
+    assert "No, we could not" not in done
+    later = done.split("Later that day we no longer could:")[1].split("</p>")[0]
+    assert "Art. 7(3)" in later
+    assert f'href="#entry-{gone.index}"' in later
+    assert "No, we could not" in end.split("<h4>E-mail</h4>")[1].split("</div>")[0]
+    assert "no longer could" not in end
+    for cited in set(re.findall(r'href="#(entry-\d+)"', page)):
+        assert f'id="{cited}"' in page
+    site.clock.forward(1)
+    site.as_person(email)
+    page = _ask(site, "2026-11-18", "newsletter", "fr").text
+    assert page.index("Plus tard ce jour-là") < page.index("À la fin de ce jour-là</h3>")
+    choose(  # a letter of the day before is opened today: what was done then was too late, by what is known now
+        site.house, f"email:{email}", "newsletter", "withdrawn", channel="email", by="staff", method="letter",
+        effective=site.clock() - 2 * DAY,
+    )  # fmt: skip
+    done = _ask(site, "2026-11-18", "newsletter").text.split('id="answer"')[1].split("At the end of that day</h3>")[0]
+    assert re.search(r"Yes, we could</span> <strong>By what was known then:", done)
+    assert re.search(r"No, we could not</span> <strong>By what has been learnt since:", done)
 
 
 def test_a_purpose_that_left_the_policy(site: Site) -> None:
@@ -341,8 +400,14 @@ def test_erasing_is_confirmed_and_ends_every_session(site: Site) -> None:
     assert site.post("/en/me/data/erase").status_code == 422
     assert site.house.may(subject, "newsletter", channel="email").permitted
     done = site.post("/en/me/data/erase", {"sure": "yes"})
-    assert (done.status_code, "Your data are erased" in done.text) == (200, True)
-    assert email not in done.text
+    assert done.status_code == 303
+    certificate = site.get(done.headers["location"]).text
+    assert ("Your data are erased" in certificate, email in certificate) == (True, False)
+    file = site.get(done.headers["location"] + "/file")
+    assert "attachment" in file.headers["content-disposition"]
+    report = verifier.verify_bytes(file.content, key=site.house.vkey)
+    assert (report.ok, "their key destroyed" in report.summary.entries[-1]) == (True, True)
+    assert email not in file.text
     assert not site.house.may(subject, "newsletter", channel="email").permitted
     with site.house.reading() as conn:
         assert session.listed(conn, subject) == []
@@ -389,6 +454,35 @@ def test_without_a_script_and_by_the_keyboard_alone(site: Site, browser: Browser
         page.locator("#day").fill("2026-10-19")
         page.keyboard.press("Enter")
         assert page.locator("#answer").inner_text() == "19 October 2026: Our newsletter"
+        context.close()
+
+
+@pytest.mark.slow
+def test_the_menu_is_folded_on_a_narrow_screen_and_whole_on_a_wide_one(site: Site, browser: Browser) -> None:
+    """Without a script, by the keyboard: one line that unfolds and leads on; a wide screen shows every page."""
+    with db.write(site.house.engine) as conn:
+        secret, _ = session.drawn(conn, "person", site.subject(site.shop.permitted[0]), "link", site.clock())
+    with serving(site.house, worker=False) as url:
+        context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 568})
+        context.add_cookies([{"name": "pacte-person", "value": secret, "url": url}])
+        page = context.new_page()
+        page.goto(f"{url}/en/me/choices")
+        menu, link = page.locator("nav.tabs"), page.locator('nav.tabs a[href="/en/me/timeline"]')
+        folded = menu.bounding_box()
+        assert folded is not None
+        assert folded["height"] < 60
+        assert not link.is_visible()
+        menu.locator("summary").focus()
+        page.keyboard.press("Enter")
+        link.wait_for()
+        link.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/en/me/timeline")
+        page.set_viewport_size({"width": 1280, "height": 800})
+        assert menu.locator("a:visible").count() == 7
+        assert not menu.locator("summary").is_visible()
+        menu.locator('a[href="/en/me/preferences"]').click()
+        page.wait_for_url("**/en/me/preferences")
         context.close()
 
 

@@ -85,6 +85,8 @@ def test_only_what_there_is_can_be_wished(site: Site) -> None:
         {"quiet": "some text of a person"},
         {"channel": "web"},
         {"channel": "pigeon"},
+        {"channel": "pigeon", "from": "21", "to": ""},
+        {"channel": "post", "from": "21", "to": ""},
         {"channel": "post", "from": "1", "to": "2"},
     ):
         assert _wish(site, fields | wrong).status_code == 400
@@ -92,6 +94,29 @@ def test_only_what_there_is_can_be_wished(site: Site) -> None:
     done = preferences.wish(site.house, site.subject(second), "email", {"frequency": "weekly"}, by="person")
     for index in (done, 0, 99999999, "x"):
         assert 'role="status"' not in site.get(f"{PAGE}?done={index}").text
+
+
+def test_quiet_hours_half_filled_in_are_asked_again(site: Site) -> None:
+    """The empty side is named, in words and at the field; what was chosen stays, and nothing is recorded."""
+    subject = site.as_person(site.shop.permitted[0], "link")
+    fields = _form(site, "preferences", channel="email") | {"frequency": "weekly"}
+    for said, empty in (({"from": "21", "to": ""}, "to"), ({"from": "", "to": "0"}, "from"), ({"from": "21"}, "to")):
+        answer = _wish(site, fields | said)
+        assert answer.status_code == 422
+        assert 'role="alert"' in answer.text
+        assert f'<a href="#email-{empty}">Quiet hours: choose an hour' in answer.text
+        field = re.search(rf'<select id="email-{empty}"[^>]*>', answer.text)
+        assert field is not None
+        assert f'aria-describedby="email-{empty}-problem" aria-invalid="true"' in field[0]
+        email = answer.text.split('id="email"')[1].split('id="sms"')[0]
+        assert '<option value="weekly" selected>' in email
+        assert 'aria-invalid="true"' not in answer.text.split('id="sms"')[1]
+        typed = next(hour for hour in said.values() if hour)
+        assert f'<option value="{typed}" selected>' in email
+    assert preferences.preferences(site.house, subject) == {}
+    for none in ({"from": "", "to": ""}, {"from": "5", "to": "5"}):
+        assert _wish(site, _form(site, "preferences", channel="email") | none).status_code == 303
+    assert preferences.preferences(site.house, subject) == {}
 
 
 def test_a_level_is_its_choices_recorded_together(site: Site) -> None:
@@ -103,19 +128,22 @@ def test_a_level_is_its_choices_recorded_together(site: Site) -> None:
     page = site.get(PAGE).text
     assert "You were never asked, so nothing is chosen for you." in page
     assert not re.search(r'name="level"[^>]*checked', page)
+    assert "a no to whatever goes further: both are recorded" in page
     answer = _level(site, 2)
     assert answer.headers["location"] == f"{PAGE}?from=0#personalisation"
     with site.house.reading() as conn:
-        said = [(at, one) for at, one in log.of_subject(conn, subject) if one["kind"] == "choice"][-2:]
-    assert [(one["purpose"], one["act"], one["notice_version"]) for _, one in said] == [
+        said = [(at, one) for at, one in log.of_subject(conn, subject) if one["kind"] == "choice"][-3:]
+    assert [(one["purpose"], one["act"], one.get("notice_version")) for _, one in said] == [
         ("this_purchase", "given", "4"),
         ("my_history", "given", "4"),
+        ("my_tastes", "refused", None),
     ]
-    assert said[0][1]["at"] == said[1][1]["at"]
+    assert len({one["at"] for _, one in said}) == 1
     assert site.house.may(f"email:{email}", "my_history").permitted
     assert levels.steps(site.house, subject, "en").level == 2
     page = site.get(f"{PAGE}?from=0").text
     assert "It counts from now on: My history" in page
+    assert "No to what goes further: My tastes" in page
     assert re.search(r'id="level-2"[^>]* checked', page)
     assert _level(site, 1).status_code == 303
     assert not site.house.may(f"email:{email}", "my_history").permitted
@@ -151,7 +179,7 @@ def test_levels_of_two_tabs_of_another_text_and_of_single_choices(site: Site) ->
     assert levels.steps(site.house, subject, "en").level == 1
     assert site.post("/en/me/personalisation", {**old, "level": "0"}, shown=PAGE).status_code == 303
     assert levels.steps(site.house, subject, "en").level == 0
-    for wrong in ("3", "99"):
+    for wrong in ("4", "99"):
         assert (
             site.post(
                 "/en/me/personalisation", {**_form(site, "personalisation"), "level": wrong}, shown=PAGE
@@ -173,7 +201,7 @@ def test_levels_of_two_tabs_of_another_text_and_of_single_choices(site: Site) ->
         notice="more-2026-fr",
     )
     assert levels.steps(site.house, subject, "en").level is None
-    assert "your choices make none of these levels" in site.get(PAGE).text
+    assert "your choices match none of these levels" in site.get(PAGE).text
     mixed = site.post("/en/me/personalisation", {**old, "level": "1"}, shown=PAGE)
     assert mixed.status_code == 409
     assert levels.steps(site.house, subject, "en").level == 0  # the yes was refused, the no beside it was not

@@ -61,7 +61,8 @@ def test_only_what_is_asked_has_a_switch(site: Site) -> None:
     site.as_person(site.shop.permitted[0], "link")
     page = site.get(PAGE).text
     switched = set(re.findall(r'name="purpose" value="(\w+)"', page))
-    assert switched == {"newsletter", "similar_offers", "statistics", "partner_offers"}
+    levels = {"this_purchase", "my_history", "my_tastes"}
+    assert switched == levels | {"newsletter", "similar_offers", "statistics", "partner_offers"}
     assert "there is nothing to switch off" in page
     assert site.shop.permitted[0] not in page
 

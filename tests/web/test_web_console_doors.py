@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from pacte.app.staff import ROLES
 from pacte.kernel import db
 from pacte.web import session
-from pacte.web.pages import DOORS
+from pacte.web.doors import DOORS
 from pacte.web.session import IDLE
 from tests.web.conftest import Site, csrf
 from tests.web.staff import member, signed_in
@@ -22,11 +22,22 @@ TABLE = {
     "POST /staff/people/{token}/receipt": "proofs",
     "POST /staff/people/{token}/proof": "proofs",
     "POST /staff/people/{token}/exhibit": "proofs",
+    "GET /staff/forms": "inspect",
+    "POST /staff/forms/pictures": "jobs",
+    "GET /staff/forms/{digest}": "inspect",
+    "GET /staff/forms/{digest}/shown": "inspect",
+    "GET /staff/forms/{digest}/picture": "inspect",
     "GET /staff/ledger": "ledger",
     "POST /staff/ledger/check": "ledger",
     "GET /staff/ledger/checkpoint": "ledger",
     "GET /staff/looks": "looks",
     "POST /staff/looks": "looks",
+    "GET /staff/data": "data",
+    "GET /staff/texts": "texts",
+    "POST /staff/texts": "texts",
+    "GET /staff/texts/review": "texts",
+    "POST /staff/texts/notice": "texts",
+    "POST /staff/texts/publish": "publish",
     "GET /staff/jobs": "jobs",
     "POST /staff/jobs/again": "jobs",
     "POST /staff/jobs/told": "jobs",
@@ -35,16 +46,22 @@ TABLE = {
     "POST /staff/members/role": "staff",
     "POST /staff/members/remove": "staff",
     "POST /staff/members/end": "staff",
+    "POST /staff/members/anew": "staff",
+    "POST /staff/members/revoke": "staff",
+    "GET /staff/setup": "setup",
+    "POST /staff/setup/letter": "staff",
     "GET /staff/account": "",
     "POST /staff/account/add": "",
     "POST /staff/account/name": "",
     "POST /staff/account/remove": "",
     "POST /staff/account/end": "",
+    "POST /staff/account/anew": "",
 }
 """By door: what a role must be allowed for it (`app.staff.ROLES`); "" is for every member."""
 TO_SIGN_IN = {
     "GET /staff/sign-in", "POST /staff/sign-in", "GET /staff/code", "POST /staff/code", "POST /staff/passkey",
     "GET /staff/join/{token}", "POST /staff/join/{token}", "POST /staff/sign-out",
+    "GET /staff/anew/{token}", "POST /staff/anew/{token}",
 }  # fmt: skip
 """Doors for those who have not signed in yet."""
 OTHERS = ("/staff/connections",)

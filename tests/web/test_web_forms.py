@@ -7,6 +7,7 @@ import html
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,25 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pacte.app import forms, letters, links, optin, pending
+from pacte.app.duties import ended_jobs
 from pacte.app.house import House, open_house
 from pacte.app.identity import email_of
 from pacte.app.people import people_of
 from pacte.app.publish import publish
 from pacte.app.settings import FILE
+from pacte.app.stop import stop
 from pacte.app.uses import declare
 from pacte.app.worker import work
 from pacte.gate.values import Decision
-from pacte.kernel import db
+from pacte.kernel import db, jobs
 from pacte.kernel.errors import Denied
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant
 from pacte.ledger import log, queries
-from pacte.testing.shop import Shop, known
+from pacte.testing.shop import Shop
 from pacte.web.server import application
 from tests.app.mail import PASSWORD, USER, Mailbox, certificate, mail_server
-from tests.web.conftest import Site, csrf
+from tests.web.conftest import Site, csrf, spoiled
 
 PAGE, NEW = "/fr/forms/letter", "nadia.kermarrec@courriel.example"
 YES = {"yes": "newsletter.email", "customers.email": NEW, "over": "1", "place": "FR", "act": "save"}
@@ -44,15 +47,15 @@ def box() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def mailing(a_shop: Shop, shop_template: Path, box: Mailbox) -> Iterator[Site]:
+def mailing(a_shop: Shop, box: Mailbox) -> Iterator[Site]:
     """The shop's doors, with a mail server behind the house."""
-    with _mailing(a_shop, shop_template, port=box.port, tls="none") as site:
+    with _mailing(a_shop, port=box.port, tls="none") as site:
         yield site
 
 
 class _mailing:  # noqa: N801 # reads as the function that it is
-    def __init__(self, shop: Shop, template: Path, **settings: Any) -> None:
-        self.shop, self.template, self.settings = shop, template, settings
+    def __init__(self, shop: Shop, **settings: Any) -> None:
+        self.shop, self.settings = shop, settings
 
     def __enter__(self) -> Site:
         words = "\n".join(f"{name} = {value!r}".replace("'", '"') for name, value in self.settings.items())
@@ -61,7 +64,7 @@ class _mailing:  # noqa: N801 # reads as the function that it is
             file.write(f'\n[mail]\nhost = "127.0.0.1"\nfrom = "Shop <hello@shop.example>"\n{words}\n')
         self.shop.house.close()
         self.house = open_house(self.shop.house.path, clock=self.shop.clock)
-        shop = known(self.house, self.template / "files", self.shop.clock)
+        shop = replace(self.shop, house=self.house)
         self.client = TestClient(application(self.house), base_url="http://127.0.0.1:8080")
         self.client.__enter__()
         return Site(shop, self.client)
@@ -240,6 +243,9 @@ def test_no_to_everything_keeps_nothing(site: Site) -> None:
         before = size(site.house) if before is None else before
         assert found.status_code == 200
         assert "ni adresse ni choix" in found.text
+        unticked = said["act"] == "save"
+        assert ("Vous n’avez coché aucune case" in found.text, "C’est noté" in found.text) == (unticked, not unticked)
+        assert f'<a href="{PAGE}">' in found.text
     assert (size(site.house), requests(site.house), who(site.house, NEW)) == (before, [], [])
 
 
@@ -250,7 +256,7 @@ def test_a_box_that_was_not_shown_is_refused(site: Site) -> None:
     for more in ("partner_offers.email.cookery_school", "newsletter.sms", "order_service", "<b>"):
         said = {**shown(page), **YES, "yes": ["newsletter.email", more]}
         assert site.client.post(PAGE, data=said).status_code == 400
-    forged = {**shown(page), **YES, "ticket": shown(page)["ticket"][:-4] + "AAAA"}
+    forged = {**shown(page), **YES, "ticket": spoiled(shown(page)["ticket"])}
     assert site.client.post(PAGE, data=forged).status_code == 404
     other = shown(site.get("/fr/forms/account").text)
     assert site.client.post(PAGE, data={**YES, **other}).status_code == 404
@@ -308,7 +314,7 @@ def test_somebody_signed_in_answers_at_once(mailing: Site, box: Mailbox) -> None
     said = {**shown(page), "yes": boxes, "act": "save"}
     for _ in range(2):
         done = mailing.client.post("/fr/forms/account", data=said)
-        assert "Encore un pas" in done.text
+        assert "Encore une étape" in done.text
     new = choices(mailing.house, subject)[len(before) :]
     assert ("newsletter", "sms", "given", "form") in new
     assert ("newsletter", "email", "refused", "form") not in new  # an empty box takes back no earlier yes
@@ -322,6 +328,20 @@ def test_somebody_signed_in_answers_at_once(mailing: Site, box: Mailbox) -> None
     assert len(new) == len(set(new))
 
 
+def test_somebody_signed_in_who_ticked_nothing_is_told_so(site: Site) -> None:
+    """What was never answered becomes a no, what was said stands; the page says it, and leads back to the form."""
+    subject = site.as_person(site.shop.permitted[0])
+    before = choices(site.house, subject)
+    found = answer(site, "/fr/forms/account", act="save")
+    assert found.status_code == 200
+    assert "Vous n’avez coché aucune case" in found.text
+    assert "Vos choix sont enregistrés" not in found.text
+    assert '<a href="/fr/forms/account">' in found.text
+    new = choices(site.house, subject)[len(before) :]
+    assert {act for _, _, act, _ in new} == {"refused"}
+    assert ("newsletter", "email", "refused", "form") not in new
+
+
 def test_an_expired_link_is_no_dead_end(mailing: Site, box: Mailbox) -> None:
     """It offers another letter, whose link works; once the request was deleted, the way leads back to the form."""
     answer(mailing, **YES)
@@ -332,7 +352,7 @@ def test_an_expired_link_is_no_dead_end(mailing: Site, box: Mailbox) -> None:
     assert "a expiré" in page.text
     for _ in range(3):
         again = mailing.client.post(f"{link}/again", data={"csrf": csrf(page.text)})
-        assert "Une autre lettre est partie" in words(again.text)
+        assert "Un autre message est parti" in words(again.text)
     fresh = letter(mailing, box)
     assert len(box.taken) == 2
     assert fresh != link
@@ -447,14 +467,14 @@ def test_a_mail_server_that_is_down_for_an_hour(mailing: Site, box: Mailbox) -> 
 
 
 def test_the_letter_leaves_with_tls_and_a_password(
-    a_shop: Shop, shop_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    a_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real server with STARTTLS and a name; the letter is in the language of the form and holds no pixel."""
     monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
     pem = certificate(tmp_path)
     with mail_server("starttls", pem, password=True) as box:
         settings = {"port": box.port, "tls": "starttls", "user": USER, "password": "env:SMTP_PASSWORD", "ca": str(pem)}
-        with _mailing(a_shop, shop_template, **settings) as site:
+        with _mailing(a_shop, **settings) as site:
             answer(site, "/en/forms/letter", **YES)
             assert letter(site, box).startswith("/en/confirm/")
             whole = box.taken[0].as_string()
@@ -497,6 +517,28 @@ def test_somebody_new_says_no_to_the_empty_boxes(mailing: Site, box: Mailbox) ->
     assert [act for _, _, act, _ in found[2:]] == ["refused", "refused"]
     with mailing.house.reading() as conn:
         assert people_of(mailing.house, conn, "phone:+33639981234") == [subject]
+
+
+def test_what_somebody_known_typed_beside_their_address_is_not_kept_and_they_are_told(
+    mailing: Site, box: Mailbox
+) -> None:
+    """A form changes nothing that is held of them: the page behind the link says so, and whom to write to."""
+    known = mailing.shop.permitted[0]
+    subject = mailing.subject(known)
+    typed = {"customers.email": known, "customers.first_name": "Nadia", "customers.phone": "06 39 98 12 34"}
+    answer(mailing, "/fr/forms/account", **{**YES, **typed, "yes": ["newsletter.sms"]})
+    link = letter(mailing, box)
+    page = words(mailing.get(link).text)
+    assert "vous connaît déjà sous cette adresse" in page
+    assert ("Votre prénom" in page, "Votre mobile" in page, "Nadia" in page) == (True, True, False)
+    notice = re.search(r'name="notice" value="([^"]+)"', page)
+    assert notice
+    mailing.client.post(link, data={"csrf": csrf(page), "notice": notice[1]})
+    assert choices(mailing.house, subject)[-1][:3] == ("newsletter", "sms", "given")
+    with mailing.house.reading() as conn:
+        assert people_of(mailing.house, conn, "phone:+33639981234") == []
+    answer(mailing, "/fr/forms/account", **{**YES, **typed, "customers.email": NEW, "yes": ["newsletter.email"]})
+    assert "vous connaît déjà" not in words(mailing.get(letter(mailing, box)).text)  # somebody new: it is kept
 
 
 def test_a_purpose_that_left_the_policy_is_not_confirmed(mailing: Site, box: Mailbox) -> None:
@@ -627,3 +669,36 @@ def test_the_gate_lets_nothing_but_the_letter_see_an_unconfirmed_address(mailing
         assert not found.permitted
     with pytest.raises(Denied):
         email_of(mailing.house, subject, "newsletter", by="test")
+
+
+def test_a_letter_that_the_gate_denies_ends_in_sight_and_the_page_says_the_same(mailing: Site, box: Mailbox) -> None:
+    """Whoever had their data restricted gets no letter; the staff see why, the person may ask again, nothing breaks."""
+    house, known = mailing.house, mailing.shop.permitted[0]
+    subject = mailing.subject(known)
+    house.choose(subject, "*", "restricted", by="person")
+    for _ in range(2):
+        mailing.clock.forward(1)
+        assert "Regardez vos messages" in answer(mailing, **(YES | {"customers.email": known})).text
+        assert work(house, threading.Event(), once=True).failed == 0
+    assert box.taken == []
+    over = ended_jobs(house)
+    assert [(job.about, job.error) for job in over] == [(subject, "restricted")] * 2
+    assert known not in str(over)
+    house.choose(subject, "*", "restriction_lifted", by="person", authenticated=True)
+    mailing.clock.forward(1)
+    answer(mailing, **(YES | {"customers.email": known}))
+    assert mailing.get(letter(mailing, box)).status_code == 200
+
+
+def test_a_letter_that_a_stop_holds_up_waits(mailing: Site, box: Mailbox) -> None:
+    """It has not ended: what is stopped may go on."""
+    house = mailing.house
+    stop(house, "*", "incident", by="dpo")
+    answer(mailing, **YES)
+    work(house, threading.Event(), once=True)
+    with house.reading() as conn:
+        assert [job.error for job in jobs.listed(conn, jobs.WAITING) if job.kind == letters.SEND] == ["stopped"]
+    assert (box.taken, ended_jobs(house)) == ([], [])
+    stop(house, "*", "incident", lift=True, by="dpo")
+    mailing.clock.forward(1.1)
+    assert mailing.get(letter(mailing, box)).status_code == 200

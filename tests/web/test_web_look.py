@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,13 +21,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Response
 
 from pacte.app import staff
-from pacte.app.house import open_house
 from pacte.kernel import db
-from pacte.testing.shop import TODAY, Shop, known
-from pacte.testing.world import TestClock
+from pacte.testing.shop import Shop
 from pacte.web import session
 from pacte.web.server import serving
 from tests.web.screens import SCREENS, Screen
+from tests.web.template import Template
 
 AXE = Path(sys.prefix) / "npm/node_modules/axe-core/axe.min.js"
 WIDTHS = (320, 768, 1280)
@@ -81,13 +79,11 @@ class Street:
 
 
 @pytest.fixture(scope="module")
-def street(shop_template: Path, tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Street]:
+def street(shop_template: Template, tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Street]:
     """One shop for all screens: they are looked at, not used."""
     home = tmp_path_factory.mktemp("street") / "house"
-    shutil.copytree(shop_template / "house", home)
-    clock = TestClock(TODAY)
-    with open_house(home, clock=clock) as house:
-        shop = known(house, shop_template / "files", clock)
+    with shop_template.open(home) as shop:
+        house, clock = shop.house, shop.clock
         owner = staff.join(house, staff.first_owner(house) or "", "owner", "Camille Test", "hash").id
         with db.write(house.engine) as conn:
             made = {

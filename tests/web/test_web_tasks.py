@@ -122,17 +122,17 @@ def hands(house: House, browser: Browser, lang: str) -> Iterator[Hands]:
 WORDS = {
     "en": {
         "enter": "See and change", "address": "mail address", "send": "Send me", "open": "Open my page", "no": "Say no",
-        "undo": "Undo", "out": "Sign out", "choices": "My choices", "object": "^Object", "reach": "Reach me",
+        "undo": "Undo", "out": "Sign out", "choices": "Your choices", "object": "^Object", "reach": "How to reach",
         "rhythm": "How often", "weekly": "At most", "save": "Save – E-mail", "day": "On this day", "ask": "^Ask$",
         "which": "On which day",
-        "data": "My data", "erase": "Have them erased", "sure": "Yes, erase", "for_good": "Erase for good",
+        "data": "^Your data$", "erase": "Have them erased", "sure": "Yes, erase", "for_good": "Erase for good",
     },
     "fr": {
         "enter": "Voir et changer", "address": "adresse", "send": "Envoyez-moi", "open": "Ouvrir ma page",
-        "no": "Dire non", "undo": "Annuler", "out": "Se déconnecter", "choices": "Mes choix", "object": "^M.opposer",
-        "reach": "Me joindre", "rhythm": "À quel rythme", "weekly": "Au plus", "save": "Enregistrer – Courriel",
+        "no": "Dire non", "undo": "Annuler", "out": "Se déconnecter", "choices": "Vos choix", "object": "^M.opposer",
+        "reach": "Vous joindre", "rhythm": "À quel rythme", "weekly": "Au plus", "save": "Enregistrer – Courriel",
         "day": "Ce jour-là", "ask": "Demander", "which": "Quel jour",
-        "data": "Mes données", "erase": "Les faire effacer",
+        "data": "^Vos données$", "erase": "Les faire effacer",
         "sure": "Oui, effacez", "for_good": "Effacer définitivement",
     },
 }  # fmt: skip
@@ -178,7 +178,7 @@ def test_saying_how_often(hands: Hands, a_shop: Shop, lang: str) -> None:
 
 
 def test_asking_about_a_day(hands: Hands, a_shop: Shop, lang: str) -> None:
-    """Could you, on this day? An answer in words; the address of the page does not say which day or purpose."""
+    """Could we, on this day? An answer in words; the address of the page does not say which day or purpose."""
     say = WORDS[lang]
     signed_in(hands, a_shop.permitted[0], lang).press(say["day"])
     hands.write(say["which"], "11182026").press(say["ask"])  # in the order of the browser's own language

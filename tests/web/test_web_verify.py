@@ -103,12 +103,16 @@ def _choose(page: Page, tmp_path: Path, file: bytes, *kept: bytes, key: str = ""
 
 def test_the_page_tells_a_person(offline: Page, story: Told, tmp_path: Path) -> None:
     """Chosen files are judged without network; what is sound, forged or forked is said in words, and has the focus."""
-    asked: list[str] = []
-    offline.on("request", lambda request: asked.append(request.url))
+    asked: list[str] = []  # by the page; a browser fetches the icon of a tab when it likes
+    offline.on("request", lambda request: None if "/static/icon.svg" in request.url else asked.append(request.url))
     sound = _choose(offline, tmp_path, story.yes, story.no, key=story.house.vkey)
     assert sound.startswith("VERIFIES")
-    assert "the person said yes to newsletter by email" in sound
+    assert "the person said yes to newsletter by e-mail" in sound
     assert "it continues this one, unchanged" in sound
+    assert "of another ledger than this site’s" in sound
+    alone = _choose(offline, tmp_path, story.yes)
+    assert "Give the key of the ledger as the house published it, and an anchors file or something" in alone
+    assert "`--" not in alone
     assert offline.evaluate("document.activeElement.id") == "result"
     fork = _choose(offline, tmp_path, story.no, story.fork["receipt"])
     assert fork.startswith("DOES NOT VERIFY")
@@ -229,7 +233,7 @@ def test_the_page_compares_with_the_register_of_now(browser: Browser, served: st
     page = context.new_page()
     page.goto(f"{served}/en/verify")
     assert page.is_hidden("#present")
-    _choose(page, tmp_path, receipt.data)
+    assert "another ledger" not in _choose(page, tmp_path, receipt.data)
     page.click("#present")
     page.wait_for_selector("text=it continues this one, unchanged")
     fresh = receipts.receipt(a_shop.house, f"email:{email}", purpose="newsletter", lang="en")
@@ -280,6 +284,6 @@ def test_a_session_shows_the_badge_its_own_state(site: Any) -> None:
     site.as_person(site.shop.permitted[0])
     assert "Dernier usage" in str(site.get("/badge/newsletter?lang=fr").json()["own"]["facts"])
     site.as_person(site.shop.permitted[0], "link")
-    assert [name for name, _ in own["links"]] == ["Tout savoir", "Mes choix", "La preuve"]
+    assert [name for name, _ in own["links"]] == ["Tout savoir", "Vos choix", "La preuve"]
     assert site.get("/badge/newsletter", headers={"origin": "https://elsewhere.example"}).json()["own"] is None
     assert site.get("/badge/newsletter", headers={"sec-fetch-site": "cross-site"}).json()["own"] is None

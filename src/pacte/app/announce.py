@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from pacte.app import notices
-from pacte.app.letters import Letter, address
-from pacte.app.mail import letter_job
+from pacte.app.letters import Letter, address, letter_job
 from pacte.app.notices import Version
+from pacte.app.told import was_told
 from pacte.consent import told
 from pacte.consent.notice.changes import Changes, changes
-from pacte.gate import rules as stored
 from pacte.kernel import db, jobs
 from pacte.kernel.errors import BadInput
 from pacte.kernel.i18n import text
@@ -41,8 +40,6 @@ BATCH = 500
 """People of one batch, at most."""
 TRIED = 30 * DAY
 """How long a letter is tried, in microseconds; whoever could not be reached by then counts as not told."""
-TOLD_BY = "mail"
-"""How somebody was told, in their `told` entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,33 +122,6 @@ def compose(house: House, subject: SubjectId, lang: str, entry: str) -> Letter |
         (_say("rights", lang, contact=policy.controller.contact), _say("why", lang)),
         notice=version.digest,
     )
-
-
-def record_told(house: House, subject: SubjectId, digest: str, how: str = TOLD_BY, by: str = "worker") -> bool:
-    """Record that somebody was told of a notice; false where they were told before, or were erased meanwhile."""
-    from pacte.consent.state import look_up
-
-    notices.by_digest(house, digest)
-    with house.writing() as conn:
-        now = house.present(conn)
-        person = look_up(conn, [subject]).get(subject)
-        if person is None or not person.known or person.erased or _was_told(conn, subject, digest, now):
-            return False
-        role = stored.role(conn, now)
-        entry = {"kind": "told", "subject": subject, "notice": digest, "effective": now, "how": how, "by": by, **role}
-        house.record(conn, [entry], house.clock())
-    return True
-
-
-def was_told(house: House, subject: SubjectId, digest: str) -> bool:
-    """Whether somebody counts as told of a notice."""
-    with house.reading() as conn:
-        return _was_told(conn, subject, digest, house.present(conn))
-
-
-def _was_told(conn: Connection, subject: SubjectId, digest: str, now: Instant) -> bool:
-    no = number(conn, subject)
-    return no is not None and digest in told.told_since(conn, [no], now, log.head(conn).size).get(no, {})
 
 
 def _changes(house: House, version: Version) -> Changes | None:

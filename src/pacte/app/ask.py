@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -20,9 +20,11 @@ from pacte.kernel import given
 from pacte.kernel.errors import BadInput, Denied, NotFound
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.kernel.instant import Instant
-from pacte.ledger import log
+from pacte.ledger import log, queries
 
 ACCOUNTABILITY = "house:accountability"
+NEAR = 1_000
+"""So many entries after a use are looked through for one that matters; after more the gate is asked at once."""
 
 
 def may(
@@ -84,15 +86,8 @@ class UseOfOne:
             permit = use.permitted_before(moment.conn, subject, question, first.entry, entry)
         if permit is None:
             raise BadInput("the key of this call was used for something else; draw a new key for each use")
-        decision = self._still(moment, permit)
+        decision = _again(moment.conn, permit, moment.act(self.by).present, moment.head.size)
         return permit if decision.permitted else decision
-
-    def _still(self, moment: Moment, permit: Permit) -> Decision:
-        """What the gate says now of what a permit is about: a no that was said meanwhile, a hold, a stop all count."""
-        present = moment.act(self.by).present
-        place = (self.channel, self.recipient)
-        question = Question(self.purpose, present, moment.head.size, tuple(sorted(permit.fields)), *place)
-        return one.may(moment.conn, permit.subject, question)
 
 
 def permit(
@@ -114,6 +109,21 @@ def permit(
     """
     fields = _looked_at(person, purpose, channel, recipient, fields)
     return house.commit(UseOfOne(person, purpose, fields, channel, recipient, by, key))
+
+
+def refused_since(house: House, permit: Permit) -> Decision | None:
+    """What the gate says of a permit at the moment of release, where that is a no by now; else `None`.
+
+    Whoever opens data of one person asks this last, when all is read and before any of it leaves: between the commit
+    of a use and its release others may withdraw, restrict, stop or erase. Where nothing like that was recorded since,
+    nothing is decided again.
+    """
+    with house.reading() as conn:
+        head = log.head(conn)
+        if not _is_disturbed(conn, permit, head.size):
+            return None
+        decision = _again(conn, permit, Instant(max(house.clock(), head.time)), head.size)
+    return None if decision.permitted else decision
 
 
 def explain(
@@ -144,6 +154,17 @@ def replay(house: House, use_id: str, person: str, by: str = "cli") -> Replay:
         _look(house, conn, subject, "replay", by)
         again = replaying.replay(conn, UseId(use_id), subject)
     return again
+
+
+def _is_disturbed(conn: Connection, permit: Permit, size: int) -> bool:
+    """Whether something recorded after a use could change its decision; after very much, that is taken for granted."""
+    since = permit.index + 1
+    return size > since and (size - since > NEAR or queries.disturbed_since(conn, permit.subject, since))
+
+
+def _again(conn: Connection, permit: Permit, present: Instant, size: int) -> Decision:
+    """What the gate says now of what a permit is about: a no that was said meanwhile, a hold, a stop all count."""
+    return one.may(conn, permit.subject, replace(permit.record.question, as_of=present, known=size))
 
 
 def _look(house: House, conn: Connection, subject: SubjectId, reason: str, by: str) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 
 from pacte.app import ahead, server
 from pacte.app.house import BEHIND, MAPPING, MOVED, RECORDS, House
-from pacte.app.policies import published
+from pacte.app.pictures import state as state_of_pictures
+from pacte.app.policies import document
 from pacte.app.trust import differences
 from pacte.consent import snapshot, state
 from pacte.gate import rules as stored
@@ -51,7 +52,14 @@ def examine(house: House) -> list[Finding]:
         if not _is_anchored(house, log.head(conn).size):
             found.append(Finding("error", "anchors_behind"))
         found += [Finding("error", "lake_damaged", problem) for problem in segments.check(conn, house.lake)]
-    return [*found, *_files(house)]
+    return [*found, *_pictures(house), *_files(house)]
+
+
+def _pictures(house: House) -> Iterator[Finding]:
+    """Forms of which no picture was taken, where somebody wants one."""
+    now = state_of_pictures(house)
+    if now.missing and now.wanted:
+        yield Finding("warning", "pictures_missing" if now.browser else "pictures_browser", str(now.missing))
 
 
 def _files(house: House) -> Iterator[Finding]:
@@ -65,8 +73,7 @@ def _files(house: House) -> Iterator[Finding]:
     except PacteError as error:
         yield Finding("warning", "policy_unreadable", str(error))
     try:
-        with house.reading() as conn:
-            load_mapping(house.path / MAPPING, published(conn, house.present(conn)).document)
+        load_mapping(house.path / MAPPING, document(house))
         yield Finding("ok", "mapping_readable")
     except Denied:
         pass  # no policy is in force, and nothing can be loaded: that is said
@@ -162,6 +169,8 @@ def _installation(house: House) -> Iterator[Finding]:
         yield Finding("warning", "anchors_torn")
     if unsigned := len(noted.anchors) - len(anchors.signed(noted.anchors, house.vkey)):
         yield Finding("error", "anchors_unsigned", str(unsigned))
+    if not (house.settings.mail.host or house.settings.mail.folder):
+        yield Finding("warning", "no_mail_server")
     if house.settings.mail.folder:
         yield Finding("warning", "letters_in_folder", f"`{house.settings.mail.folder}`")
     if house.settings.origin.startswith("pacte.example/"):

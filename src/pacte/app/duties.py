@@ -1,4 +1,4 @@
-"""What waits to be done for people: the jobs that are open, and those that somebody did by hand."""
+"""What waits to be done for people: the jobs that are open, those that ended undone, and those done by hand."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from pacte.kernel.errors import BadInput, Conflict, NotFound
 from pacte.kernel.instant import Instant
 from pacte.kernel.jobs import Job
 
+MOST = 100
+"""Jobs that ended without being done, of those that are shown."""
+
 
 def open_jobs(house: House) -> tuple[list[Job], Instant]:
     """Every job that is not done, the most pressing first, and the instant by which one is overdue or not."""
     with house.reading() as conn:
         return jobs.listed(conn), house.clock()
+
+
+def ended_jobs(house: House) -> list[Job]:
+    """The latest jobs that ended without being done, the latest first; they show for as long as done ones are kept."""
+    with house.reading() as conn:
+        return jobs.ended(conn, MOST)
 
 
 def done_by_hand(house: House, name: str, how: str, by: str = "cli") -> int:

@@ -107,7 +107,7 @@ def erase(house: House, person: str, by: str = "cli", *, suppress: bool = True) 
             now = house.present(conn)
             subject = _subject(house, conn, person)
             document = published(conn, now).document
-            certificate = _done(conn, subject)
+            certificate = certificate_in(conn, subject)
             if certificate is None:
                 counts = restrict(house, conn, subject, now, by, suppress=suppress)
         if certificate is None:
@@ -174,6 +174,15 @@ def end_evidence_of(house: House, subject: SubjectId, now: Instant, by: str) -> 
     with db.write(house.engine) as conn:
         segments.garbage(conn, house.lake)
     db.truncate_wal(house.engine)
+
+
+def certificate_in(conn: Connection, subject: SubjectId) -> Certificate | None:
+    """The certificate of an erasure that is done; `None` before."""
+    for index, entry in reversed(queries.about(conn, subject)):
+        if entry["kind"] == "erasure" and entry["step"] == "done":
+            ends = Instant(entry["evidence_until"]), Instant(entry["suppressed_until"])
+            return Certificate(subject, index, Instant(entry["effective"]), entry["counts"], *ends)
+    return None
 
 
 def restrict(
@@ -261,9 +270,9 @@ def _evidence_until(conn: Connection, subject: SubjectId, evidence: Evidence, no
         return now
     if evidence.event == "erasure":
         return evidence.keep.after(now)
-    uses = (entry for _, entry in log.of_kind(conn, "use"))
-    had = [Instant(int(str(e["at"]))) for e in uses if use.was_in(conn, e, subject)]
-    return evidence.keep.after(max(had, default=now))
+    uses = [entry for _, entry in log.of_kind(conn, "use")]
+    had, _ = use.had(conn, uses, subject)
+    return evidence.keep.after(max((Instant(int(str(e["at"]))) for e in uses if e["use"] in had), default=now))
 
 
 def _subject(house: House, conn: Connection, person: str) -> SubjectId:
@@ -299,11 +308,3 @@ def _sign_out(conn: Connection, subject: SubjectId) -> None:
 def _step(house: House, conn: Connection, subject: SubjectId, step: str, now: Instant, by: str, **details: Any) -> int:
     entry = {"kind": "erasure", "subject": subject, "step": step, "effective": now, "by": by, **stored.role(conn, now)}
     return house.record(conn, [entry | details], house.clock())[0]
-
-
-def _done(conn: Connection, subject: SubjectId) -> Certificate | None:
-    for index, entry in reversed(queries.about(conn, subject)):
-        if entry["kind"] == "erasure" and entry["step"] == "done":
-            ends = Instant(entry["evidence_until"]), Instant(entry["suppressed_until"])
-            return Certificate(subject, index, Instant(entry["effective"]), entry["counts"], *ends)
-    return None

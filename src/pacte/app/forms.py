@@ -1,4 +1,4 @@
-"""Forms that ask for consent: what each shows now, the record of what was shown, and the answer of somebody signed in.
+"""Forms that ask for consent: what each shows now, the record of what was shown, and whether that is what is answered.
 
 What was shown is kept word by word under its digest, once; the ledger says since when. An answer names by a sealed
 ticket what it answers: a box that was not shown is refused, and a form that has changed meanwhile is shown again.
@@ -9,34 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, Text
 
 from pacte.app import links, notices
-from pacte.app.choose import Choice, Recorded
-from pacte.app.commits import First
-from pacte.app.committer import Change, Moment
-from pacte.app.committer import Recorded as Written
-from pacte.app.levels import Choices
-from pacte.app.overview import overview
 from pacte.app.policies import published
 from pacte.app.publish import KEEP
-from pacte.consent.choices import LOOSENING
 from pacte.consent.form import fragment
-from pacte.consent.form.values import KNOWN, PROGRAM, STRANGER, Asking, Box, asking, declared
+from pacte.consent.form.values import KNOWN, PROGRAM, STRANGER, Asking, asking, declared
 from pacte.gate import rules as stored
 from pacte.kernel import db, jobs
 from pacte.kernel.canonical import canonical
 from pacte.kernel.db import Int64, metadata
 from pacte.kernel.errors import BadInput, Conflict, NotFound
 from pacte.kernel.i18n import check_language
-from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant
 from pacte.kernel.jobs import Job
-from pacte.ledger import queries
 
 if TYPE_CHECKING:
     from pacte.app.house import House
@@ -175,100 +166,6 @@ def answered(house: House, name: str, token: str, yes: Collection[str], to: Coll
         raise BadInput(f"a yes to {len(strangers)} things that this form did not ask; nothing was recorded")
     remember(house, now)
     return found, now
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """The verb: all that one person says to one showing of a form, recorded in one commit.
-
-    `ticked` are the boxes with whether they were ticked; `none` is whether the person said no to everything, which no
-    key may answer from what stood before.
-    """
-
-    subject: SubjectId
-    ticked: tuple[tuple[Box, bool], ...]
-    notice: str
-    form: str
-    none: bool
-    key: str = ""
-
-    @property
-    def persons(self) -> tuple[str, ...]:
-        """Whom it is about."""
-        return (self.subject,)
-
-    def change(self, moment: Moment) -> Change[Written]:
-        """A choice for each box that says something, from what the person had said until now."""
-        said = [entry for _, entry in queries.about_of_kind(moment.conn, self.subject, "choice")]
-        acts = ((box, self._act(box, ticked, said)) for box, ticked in self.ticked)
-        return Choices(self.subject, tuple(self._choice(box, act) for box, act in acts if act)).change(moment)
-
-    def again(self, moment: Moment, first: First) -> Written:
-        """What the same answer recorded before; raises `Conflict` where the person said something else since."""
-        if any(index >= first.size for index, _ in queries.about_of_kind(moment.conn, self.subject, "choice")):
-            raise Conflict("something else was said since this form was shown; open it again")
-        return Written(first.entry, first.size, first.at)
-
-    def _act(self, box: Box, ticked: bool, said: Sequence[Mapping[str, Any]]) -> str:
-        heard = [entry for entry in said if is_about(entry, box)]
-        if ticked:
-            return "given"
-        if self.none and any(entry["act"] in LOOSENING for entry in heard):
-            return "withdrawn"
-        return "" if heard and not self.none else "refused"
-
-    def _choice(self, box: Box, act: str) -> Choice:
-        details = {
-            "method": "web_form",
-            "grade": "form",
-            "authenticated": True,
-            "channel": box.channel or None,
-            "recipient": box.recipient or None,
-            "notice": self.notice,
-            "form": self.form,
-        }
-        return Choice(self.subject, box.purpose, act, "person", details)
-
-
-def is_about(entry: Mapping[str, Any], box: Box) -> bool:
-    """Whether a recorded choice is about what a box asks, alone or with more."""
-    pairs = ((entry.get("channel", ""), box.channel), (entry.get("recipient", ""), box.recipient))
-    return entry["purpose"] in ("*", box.purpose) and all(not (one and other) or one == other for one, other in pairs)
-
-
-def choose(
-    house: House, subject: SubjectId, seen: Ticket, found: Shown, yes: Collection[str], *, none: bool = False
-) -> list[Recorded]:
-    """Record the answer of somebody signed in: each yes, and a no where nothing was said before.
-
-    A box left empty takes back no earlier yes: the form asked for nothing to be taken back. With `none`, which is the
-    button that refuses, every box is a no, and an earlier yes is withdrawn. A yes that needs a stronger proof than a
-    form is not recorded here; `unproved` names it. The same answer twice is recorded once.
-    """
-    form, given = found.form, () if none else yes
-    todo = unproved(form, given)
-    ticked = tuple((box, name in given) for name, box in form.boxes.items() if name not in todo)
-    key = hashlib.sha256(canonical([subject, *sorted(given)])).hexdigest()[:32]
-    answer = Answers(subject, ticked, form.notice_name, found.digest, none, "" if none else f"form:{seen.name}:{key}")
-    done = house.commit(answer)
-    return [Recorded(index, done.size, subject, done.at, (subject,)) for index in done.indices]
-
-
-def standing(house: House, subject: SubjectId, form: Asking) -> tuple[str, ...]:
-    """The boxes to which this person has said yes already, and nothing else since."""
-    switches = [switch for one in overview(house, subject, form.lang) for switch in one.switches]
-    on = {(one.purpose, one.channel, one.recipient) for one in switches if one.on}
-    return tuple(name for name, box in form.boxes.items() if (box.purpose, box.channel, box.recipient) in on)
-
-
-def unproved(form: Asking, yes: Collection[str]) -> tuple[str, ...]:
-    """The boxes whose yes counts only once it is confirmed by a message."""
-    return tuple(name for name in form.boxes if name in yes and needs_message(form, form.boxes[name]))
-
-
-def needs_message(form: Asking, box: Box) -> bool:
-    """Whether the purpose of a box asks for a confirmed yes."""
-    return form.grade_of(box) == "double_opt_in"
 
 
 def kept(house: House) -> list[Kept]:

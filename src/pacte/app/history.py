@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from pacte.app.looks import reason_of
 from pacte.app.policies import compiled, published
 from pacte.gate import rules as stored
 from pacte.gate import use as using
@@ -130,19 +131,22 @@ def months(house: House, subject: SubjectId) -> list[Instant]:
 def month(house: House, subject: SubjectId, start: Instant) -> Month:
     """What was done in the month that begins at `start`. Nothing of it is looked at by anybody else."""
     with house.reading() as conn:
-        return _month(conn, house.present(conn), subject, start)
+        now, found = house.present(conn), _recorded(conn, subject, start, add_months(start, 1))
+        return _month(conn, now, published(conn, now).document, start, found)
 
 
 def latest(house: House, subject: SubjectId, among: Sequence[Instant]) -> Month | None:
     """The latest of these months (the latest first) with something to tell, else the first of them."""
+    starts = among[:FARTHEST]
+    if not starts:
+        return None
     with house.reading() as conn:
-        now, first = house.present(conn), None
-        for start in among[:FARTHEST]:
-            found = _month(conn, now, subject, start)
-            first = first or found
-            if not found.empty:
-                return found
-    return first
+        now = house.present(conn)
+        policy = published(conn, now).document
+        found = _recorded(conn, subject, starts[-1], add_months(starts[0], 1))
+        told = (_month(conn, now, policy, start, found) for start in starts)
+        first = next(told)
+        return first if not first.empty else next((one for one in told if not one.empty), first)
 
 
 def use_of(house: House, subject: SubjectId, index: int) -> Used:
@@ -165,17 +169,8 @@ def used_between(
 
     Of everybody's uses, only those of these instants are looked at; `purpose` asks for one alone.
     """
-    first, last = queries.size_at(conn, Instant(start - 1)), queries.size_at(conn, Instant(stop - 1))
-    alone = [one for one in queries.about_of_kind(conn, subject, "use") if first <= one[0] < last]
-    found, ended = [one for one in alone if purpose in ("", one[1]["purpose"])], 0
-    for index, entry in queries.uses_of_sets(conn, first, last):
-        if purpose not in ("", entry["purpose"]):
-            continue
-        if using.was_in(conn, entry, subject):
-            found.append((index, entry))
-        elif not using.is_whole(conn, entry):
-            ended += 1
-    return sorted(found, key=lambda one: one[0]), ended
+    found, ended = _used(conn, subject, start, stop, purpose)
+    return found, len(ended)
 
 
 def limits(conn: Connection, policy: PolicyFile, entry: Mapping[str, Any]) -> Disclosure | None:
@@ -209,22 +204,44 @@ def withheld(policy: PolicyFile) -> tuple[Withheld, ...]:
     return tuple(Withheld(name, purpose.title, limit) for name, purpose, limit in found if limit is not None)
 
 
-def _month(conn: Connection, now: Instant, subject: SubjectId, start: Instant) -> Month:
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """All that was recorded in some months: uses, uses of which nobody can say who was in them, and looks."""
+
+    uses: Sequence[Recorded]
+    ended: Sequence[Recorded]
+    looks: Sequence[Recorded]
+
+    def within(self, start: Instant, stop: Instant) -> _Recorded:
+        """What of it lies between two instants."""
+        parts = ([one for one in some if start <= one[1]["at"] < stop] for some in (self.uses, self.ended, self.looks))
+        return _Recorded(*parts)
+
+
+def _recorded(conn: Connection, subject: SubjectId, start: Instant, stop: Instant) -> _Recorded:
+    return _Recorded(*_used(conn, subject, start, stop), queries.about_of_kind(conn, subject, "look"))
+
+
+def _used(
+    conn: Connection, subject: SubjectId, start: Instant, stop: Instant, purpose: str = ""
+) -> tuple[list[Recorded], list[Recorded]]:
+    """The uses that had this person, and those of which nobody can say it; of all of them at once."""
+    first, last = queries.size_at(conn, Instant(start - 1)), queries.size_at(conn, Instant(stop - 1))
+    every = [one for one in queries.about_of_kind(conn, subject, "use") if first <= one[0] < last]
+    every += queries.uses_of_sets(conn, first, last)
+    asked = sorted((one for one in every if purpose in ("", one[1]["purpose"])), key=lambda one: one[0])
+    had, ended = using.had(conn, [entry for _, entry in asked], subject)
+    return [one for one in asked if one[1]["use"] in had], [one for one in asked if one[1]["use"] in ended]
+
+
+def _month(conn: Connection, now: Instant, policy: PolicyFile, start: Instant, found: _Recorded) -> Month:
     stop = add_months(start, 1)
-    policy = published(conn, now).document
-    used, ended = used_between(conn, subject, start, stop)
-    own = [one for one in used if not one[1]["purpose"].startswith(HOUSE)]
-    house = [one for one in used if one[1]["purpose"].startswith(HOUSE)]
-    looks = [one for one in queries.about_of_kind(conn, subject, "look") if start <= one[1]["at"] < stop]
-    told = sorted([*house, *looks], key=lambda one: -one[0])
-    return Month(
-        start,
-        stop,
-        tuple(_by_purpose(conn, policy, own, now)),
-        tuple(_looked(conn, told)),
-        ended,
-        withheld(policy),
-    )
+    there = found.within(start, stop)
+    own = [one for one in there.uses if not one[1]["purpose"].startswith(HOUSE)]
+    house = [one for one in there.uses if one[1]["purpose"].startswith(HOUSE)]
+    told = sorted([*house, *there.looks], key=lambda one: -one[0])
+    purposes = tuple(_by_purpose(conn, policy, own, now))
+    return Month(start, stop, purposes, tuple(_looked(conn, told)), len(there.ended), withheld(policy))
 
 
 def _by_purpose(conn: Connection, policy: PolicyFile, uses: Sequence[Recorded], now: Instant) -> Iterator[OfPurpose]:
@@ -259,7 +276,7 @@ def _looked(conn: Connection, looks: Sequence[Recorded]) -> Iterator[Looked]:
     for index, entry in looks:
         who, role = _who(entry["by"], index, roles)
         title = _title(conn, entry.get("rules") or _rules_then(conn, index, entry), entry["purpose"])
-        yield Looked(index, Instant(entry["at"]), title, who, role, str(entry.get("reason", "")))
+        yield Looked(index, Instant(entry["at"]), title, who, role, reason_of(entry))
 
 
 def _who(by: str, index: int, roles: Sequence[tuple[int, str, str]]) -> tuple[str, str]:

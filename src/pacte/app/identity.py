@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pacte.app.policies import published
+from pacte.app.ask import refused_since
+from pacte.app.policies import document
 from pacte.gate.values import Decision
-from pacte.intake.people import group_of
+from pacte.intake.people import identity_groups
 from pacte.kernel.canonical import Json
 from pacte.kernel.errors import Denied
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.redacted import Redacted
+from pacte.policy.model import Dataset
 from pacte.vault import sealed
 
 if TYPE_CHECKING:
@@ -28,19 +30,21 @@ def identified(
 
     Raises `Denied` when the gate does not permit it for this purpose; `KeyGone` when they were erased meanwhile.
     """
-    with house.reading() as conn:
-        datasets = published(conn, house.present(conn)).document.datasets
+    datasets = document(house).datasets
     fields = {
-        f"{name}.{column}": group_of(dataset, column)
-        for name, dataset in datasets.items()
-        for column, declared in dataset.fields.items()
-        if declared.identity and (not kinds or declared.identity in kinds)
+        path: group
+        for path, group in identity_groups(datasets).items()
+        if not kinds or _identity(datasets, path) in kinds
     }
     permit = house.permit(subject, purpose, fields=tuple(sorted(fields)), by=by)
     if isinstance(permit, Decision):
         raise Denied(permit.reason.code, "the gate does not permit this use of this person's data")
     with house.reading() as conn:
-        return sealed.get(conn, house.keys, permit, subject, set(fields.values()), house.present(conn), set(fields))
+        now = house.present(conn)
+        opened = sealed.get(conn, house.keys, permit, subject, set(fields.values()), now, set(fields))
+    if (refusal := refused_since(house, permit)) is not None:
+        raise Denied(refusal.reason.code, "the gate permits this use of this person's data no more")
+    return opened
 
 
 def email_of(house: House, subject: SubjectId, purpose: str, *, by: str) -> Redacted[str] | None:
@@ -48,3 +52,8 @@ def email_of(house: House, subject: SubjectId, purpose: str, *, by: str) -> Reda
     found = identified(house, subject, purpose, ("email",), by=by)
     values = [one.reveal() for _, one in sorted(found.items())]
     return next((Redacted(value) for value in values if isinstance(value, str) and value), None)
+
+
+def _identity(datasets: Mapping[str, Dataset], path: str) -> str | None:
+    name, _, column = path.partition(".")
+    return datasets[name].fields[column].identity

@@ -39,7 +39,14 @@ class Later:
     code: str = ""
 
 
-Handler = Callable[["House", Job, Instant], Waiting | Later | None]
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The job was not done, and no later attempt could do it; `code` says why, and shows for `KEPT`."""
+
+    code: str
+
+
+Handler = Callable[["House", Job, Instant], Waiting | Later | Ended | None]
 """Does a job at an instant of the clock; `None` when it is done. Raises where it failed and shall be tried again."""
 
 
@@ -75,11 +82,10 @@ def _compact(house: House, _job: Job, _now: Instant) -> None:
     compact(house)
 
 
-def _send_mail(house: House, job: Job, now: Instant) -> Waiting | None:
+def _send_mail(house: House, job: Job, now: Instant) -> Waiting | Ended | None:
     from pacte.app.mail import send
 
-    missing = send(house, job, now)
-    return Waiting(missing) if missing else None
+    return send(house, job, now)
 
 
 def _announce_notice(house: House, job: Job, now: Instant) -> None:
@@ -100,12 +106,16 @@ def _send_webhook(house: House, job: Job, now: Instant) -> Waiting | Later | Non
     return send(house, job, now)
 
 
-def _keep_forms(house: House, _job: Job, _now: Instant) -> None:
-    from pacte.app.forms import publish
-    from pacte.app.pictures import complete
+def _keep_forms(house: House, job: Job, now: Instant) -> Later | Ended | None:
+    from pacte.app import forms, pictures
 
-    publish(house)
-    complete(house)
+    forms.publish(house)
+    done = pictures.complete(house)
+    again = pictures.next_try(job, now, done.why)
+    if again is None:
+        return Ended(done.why) if done.why else None
+    # Without a browser nothing failed: the digests stand, and a picture is one thing more.
+    return Later(again, done.why if done.why == pictures.NO_PICTURE else "")
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -6,6 +6,7 @@ person and one argument, none of which is a personal value. Advertising is none 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -13,18 +14,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pacte.app import links
-from pacte.kernel.i18n import text
+from pacte.kernel.i18n import check_language, text
 from pacte.kernel.ids import SubjectId
-from pacte.kernel.instant import SECOND
+from pacte.kernel.instant import DAY, SECOND, Instant
+from pacte.kernel.jobs import Job
+from pacte.kernel.redacted import Redacted
 
 if TYPE_CHECKING:
     from pacte.app.house import House
 
+SEND = "send_mail"
+"""The kind of job that sends a letter."""
+LATE = DAY // 24
+"""After how long an unsent letter counts as late, in microseconds."""
 SIGN_IN = "sign_in"
 """The letter, and the kind of link, that somebody signs in with."""
 SIGN_IN_LASTS = 900 * SECOND
+CONFIRM = "confirm"
+"""The letter that asks to confirm what was typed into a form; composed by `app.optin`."""
 PASSKEY_ADDED = "passkey_added"
 """The letter that tells somebody of a new way into their page. Source: OWASP ASVS 5.0, 6.3.7."""
+PASSKEY_REMOVED = "passkey_removed"
+STAFF_SIGN_IN = "staff_sign_in"
+"""The letter that tells a member of the staff what changed in how they sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,8 @@ class Letter:
     """What a letter says: its subject line, paragraphs, and one link with its words. `purpose` is why it is sent.
 
     `after` stands below the link. No part holds more of the person than the link's sealed token. Whoever was sent it
-    counts as told of `notice`, the digest of one.
+    counts as told of `notice`, the digest of one. `to` is where a letter to the staff goes; a person's address is
+    opened when it is sent.
     """
 
     purpose: str
@@ -42,10 +55,12 @@ class Letter:
     link_words: str = ""
     after: tuple[str, ...] = ()
     notice: str = ""
+    to: Redacted[str] | None = None
 
-    def plain(self) -> str:
+    def plain(self, lang: str) -> str:
         """As text."""
-        link = (f"{self.link_words}:\n{self.link}",) if self.link else ()
+        words = text("app", "letter.linked", lang, words=self.link_words)
+        link = (f"{words}\n{self.link}",) if self.link else ()
         return "\n\n".join((*self.paragraphs, *link, *self.after)) + "\n"
 
     def html(self, lang: str) -> str:
@@ -69,10 +84,30 @@ Composer = Callable[["House", SubjectId, str, str], "Letter | None"]
 COMPOSERS: Mapping[str, str] = {
     SIGN_IN: "pacte.app.letters:sign_in",
     PASSKEY_ADDED: "pacte.app.letters:passkey_added",
+    PASSKEY_REMOVED: "pacte.app.letters:passkey_removed",
+    STAFF_SIGN_IN: "pacte.app.staff_letters:compose",
     "notice_changed": "pacte.app.announce:compose",
-    "confirm": "pacte.app.optin:compose",
+    CONFIRM: "pacte.app.optin:compose",
 }
 """By kind of letter: `module:function` of its composer."""
+
+
+def no_letter_job(kind: str, lang: str, now: Instant, *, lasts: int) -> Job:
+    """The job that stands where one letter would be sent if the address were known; it is to nobody, and sends none."""
+    job = letter_job(kind, "", lang, secrets.token_hex(16), now, lasts=lasts)
+    return job._replace(about=None)
+
+
+def letter_job(
+    kind: str, subject: str, lang: str, argument: str, now: Instant, *, entry: int | None = None, lasts: int = DAY
+) -> Job:
+    """The job that sends a letter; `argument` (of letters, digits, `_`, `-` and `.`) names it among its kind.
+
+    After `lasts` microseconds it is sent no more.
+    """
+    # Jobs are told apart by what they say: the person is part of it, or two people would share a letter.
+    target = f"{kind}:{check_language(lang)}:{now + lasts}:{subject}:{argument}"
+    return Job(SEND, now, subject, entry, target, Instant(now + LATE))
 
 
 def compose(house: House, kind: str, subject: SubjectId, lang: str, argument: str) -> Letter | None:
@@ -97,18 +132,27 @@ def sign_in(house: House, subject: SubjectId, lang: str, browser: str) -> Letter
 
 def passkey_added(house: House, subject: SubjectId, lang: str, _argument: str) -> Letter:  # noqa: ARG001 # nobody is in it
     """Somebody added a passkey to this person's page: if it was not them, they see it here first."""
-    return Letter(
-        "house:rights",
-        _say("subject", lang, PASSKEY_ADDED),
-        (_say("text", lang, PASSKEY_ADDED), _say("not_you", lang, PASSKEY_ADDED)),
-        address(house, lang, "me/sign-in"),
-        _say("link", lang, PASSKEY_ADDED),
-    )
+    return _of_passkey(house, lang, PASSKEY_ADDED)
+
+
+def passkey_removed(house: House, subject: SubjectId, lang: str, _argument: str) -> Letter:  # noqa: ARG001 # nobody is in it
+    """Somebody removed one."""
+    return _of_passkey(house, lang, PASSKEY_REMOVED)
 
 
 def address(house: House, lang: str, path: str) -> str:
     """The public address of a page of ours."""
     return f"{house.settings.web.url}/{lang}/{path}"
+
+
+def _of_passkey(house: House, lang: str, kind: str) -> Letter:
+    return Letter(
+        "house:rights",
+        _say("subject", lang, kind),
+        (_say("text", lang, kind), _say("not_you", lang, kind)),
+        address(house, lang, "me/sign-in"),
+        _say("link", lang, kind),
+    )
 
 
 def _say(key: str, lang: str, letter: str = SIGN_IN) -> str:

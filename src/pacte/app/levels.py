@@ -6,18 +6,16 @@ person asks for more. Source: GDPR Art. 4(11), 7, 25(2); Québec P-39.1 s. 8.1, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pacte.app.batch import Choices, Together
 from pacte.app.choose import Choice
-from pacte.app.commits import First
-from pacte.app.committer import Change, Moment
-from pacte.app.committer import Recorded as Written
 from pacte.app.overview import Standing, overview
-from pacte.app.policies import published
+from pacte.app.policies import document
 from pacte.app.switches import Turn
-from pacte.kernel.errors import BadInput, Conflict
+from pacte.kernel.errors import Conflict
 from pacte.kernel.ids import SubjectId
 from pacte.policy.model import Level
 
@@ -73,52 +71,29 @@ class Steps:
         return ".".join(f"{step.seen}-{text}" for step, text in zip(self.steps, texts, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """The verb: several choices of one person, recorded together or not at all."""
-
-    person: str
-    parts: tuple[Choice | Turn, ...]
-    key: str = ""
-
-    @property
-    def persons(self) -> tuple[str, ...]:
-        """Whom they are about."""
-        return (self.person,)
-
-    def change(self, moment: Moment) -> Change[Written]:
-        """The entries of all of them, and the jobs, each counted from its own first entry."""
-        entries: list[Mapping[str, object]] = []
-        asked = []
-        for one in self.parts:
-            part = one.change(moment)
-            asked += [job._replace(entry=(job.entry or 0) + len(entries)) for job in part.jobs]
-            entries += part.entries
-        return Change(_as_written, entries, asked)
-
-    def again(self, moment: Moment, first: First) -> Written:  # noqa: ARG002 # part of the protocol
-        """Choices made together have no key."""
-        raise BadInput("choices that are made together have no key")
-
-
 def steps(house: House, subject: SubjectId, lang: str) -> Steps:
     """The levels of the policy in force, as they stand for a person; none where it declares none."""
-    with house.reading() as conn:
-        declared = published(conn, house.present(conn)).document.personalisation
+    declared = document(house).personalisation
     standings = {one.name: one for one in overview(house, subject, lang)} if declared else {}
     return Steps(tuple(Step(level, standings[level.purpose]) for level in declared))
 
 
 def choose_level(
-    house: House, subject: SubjectId, level: int, *, lang: str, seen: str, by: str = "person", method: str = "web_form"
-) -> Written | None:
+    house: House,
+    subject: SubjectId,
+    level: int,
+    now: Steps,
+    *,
+    seen: str,
+    by: str = "person",
+    method: str = "web_form",
+) -> Together | None:
     """Record the choices that make a level; answers where they stand, or `None` where it held already.
 
-    `seen` is what the person was shown: raises `Conflict` where something else was said since, or another text is in
-    force, and the person asks for more than holds. A wish for less is recorded whatever the page showed, also beside
-    such a wish for more.
+    `now` is how the levels stand (`steps`), `seen` what the person was shown: raises `Conflict` where something else
+    was said since, or another text is in force, and the person asks for more than holds. A wish for less is recorded
+    whatever the page showed, also beside such a wish for more.
     """
-    now = steps(house, subject, lang)
     if not 0 <= level <= len(now.steps):
         raise Conflict("the levels are others by now; load the page again")
     said = tuple(_said(subject, now, level, by, method))
@@ -126,10 +101,10 @@ def choose_level(
     try:
         if seen != now.seen and less != said:
             raise Conflict("something changed since this was shown; look at it again before you say yes")
-        return house.commit(Choices(subject, said)) if said else None
+        return house.commit(Choices(said)) if said else None
     except Conflict:
         if less and less != said:
-            house.commit(Choices(subject, less))
+            house.commit(Choices(less))
         raise
 
 
@@ -149,7 +124,3 @@ def _said(subject: SubjectId, now: Steps, level: int, by: str, method: str) -> I
             yield Choice(subject, step.level.purpose, "withdrawn", by, details)
         elif not wanted and step.seen < 0:
             yield Choice(subject, step.level.purpose, "refused", by, details)
-
-
-def _as_written(written: Written) -> Written:
-    return written

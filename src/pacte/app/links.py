@@ -10,26 +10,24 @@ import base64
 import binascii
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Column, Connection, String, Table
 
 from pacte.kernel import db
 from pacte.kernel.canonical import canonical
 from pacte.kernel.db import Int64, metadata
-from pacte.kernel.errors import Denied
+from pacte.kernel.errors import Denied, Unsafe
 from pacte.kernel.instant import DAY, Instant
+from pacte.keys import seal as aead
 
 if TYPE_CHECKING:
     from pacte.app.house import House
 
-NONCE = 12
-"""Bytes that are drawn for each token."""
+KEY = "links"
+"""The key of the house that links are sealed with."""
 LONGEST = 4_096
 """Characters of a token; whatever is longer was not made here."""
 REMEMBERED = 400 * DAY
@@ -79,9 +77,8 @@ def seal(house: House, kind: str, payload: Mapping[str, str | int], lasts: int) 
     INVARIANT: the payload names people by their subject identifier, never by a value of theirs.
     """
     until = house.clock() + min(lasts, REMEMBERED)
-    nonce = os.urandom(NONCE)
-    sealed = _cipher(house).encrypt(nonce, canonical({"until": until, "says": dict(payload)}), kind.encode())
-    return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+    sealed = aead.seal(house.keys.house_key(KEY), canonical({"until": until, "says": dict(payload)}), kind.encode())
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
 def opened(house: House, kind: str, token: str) -> Link:
@@ -119,11 +116,7 @@ def _read(house: House, kind: str, token: str) -> Link:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         if base64.urlsafe_b64encode(raw).decode().rstrip("=") != token:
             raise Forged
-        said = json.loads(_cipher(house).decrypt(raw[:NONCE], raw[NONCE:], kind.encode()))
-    except (InvalidTag, binascii.Error, ValueError):
+        said = json.loads(aead.unseal(house.keys.house_key(KEY), raw, kind.encode()))
+    except (Unsafe, binascii.Error, ValueError):
         raise Forged from None
     return Link(said["says"], Instant(said["until"]))
-
-
-def _cipher(house: House) -> AESGCM:
-    return AESGCM(house.keys.house_key("links"))

@@ -15,73 +15,108 @@ from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pacte.app import letters
+from pacte.app import letters, sought
 from pacte.app.identity import email_of
+from pacte.app.jobs import Ended, Waiting
 from pacte.app.settings import MailSettings, secret
+from pacte.app.told import record_told
 from pacte.kernel.errors import BadInput, Denied, NotFound, Unsafe
-from pacte.kernel.i18n import check_language
 from pacte.kernel.ids import parse_subject_id
-from pacte.kernel.instant import DAY, Instant, to_datetime
+from pacte.kernel.instant import Instant, to_datetime
 from pacte.kernel.jobs import Job
 
 if TYPE_CHECKING:
     from pacte.app.house import House
 
-SEND = "send_mail"
-"""The kind of job that sends a letter."""
 SECONDS = 20.0
 """How long the mail server may take for each answer."""
-LATE = DAY // 24
-"""After how long an unsent letter counts as late, in microseconds."""
+ASKED_BY_ANYBODY = {letters.SIGN_IN: "sign_in", letters.CONFIRM: "form"}
+"""Letters that follow when anybody types an address, and why their owner is sought."""
+TOO_LATE, NO_ADDRESS = "too_late", "no_address"
+"""Why a letter ends unsent, beside the reasons of the gate: its time was over; the house holds no address."""
 
 
-def letter_job(
-    kind: str, subject: str, lang: str, argument: str, now: Instant, *, entry: int | None = None, lasts: int = DAY
-) -> Job:
-    """The job that sends a letter; `argument` (of letters, digits, `_`, `-` and `.`) names it among its kind.
+def send(house: House, job: Job, now: Instant) -> Waiting | Ended | None:
+    """Do a job of `letter_job`: `None` when it is sent, or when there is no more reason for it.
 
-    After `lasts` microseconds it is sent no more.
-    """
-    # Jobs are told apart by what they say: the person is part of it, or two people would share a letter.
-    target = f"{kind}:{check_language(lang)}:{now + lasts}:{subject}:{argument}"
-    return Job(SEND, now, subject, entry, target, Instant(now + LATE))
-
-
-def send(house: House, job: Job, now: Instant) -> str | None:
-    """Do a job of `letter_job`. Answers what it waits for, or `None` when it is done or there is no more reason for it.
-
-    Raises `Unsafe` when the mail server cannot be reached or does not take the letter, `BadInput` for settings that
-    could send nothing; the job is then tried again.
+    A letter that a stop holds up waits. One whose time is over, that the gate does not permit, or whose address nobody
+    has, ends unsent and says why: whoever still wants it asks anew. Raises `Unsafe` when the mail server cannot be
+    reached or does not take the letter, `BadInput` for settings that could send nothing; it is then tried again.
     """
     kind, lang, until, _, argument = str(job.target).split(":", 4)
     if int(until) <= now:
-        return None
+        return Ended(TOO_LATE)
     if not (house.settings.mail.host or house.settings.mail.folder):
-        return "no_mail_server"
+        return Waiting("no_mail_server")
     check(house.settings.mail)
+    if job.about is None:
+        _to_nobody(house, kind)
+        return None
     try:
         subject = parse_subject_id(str(job.about))
         letter = letters.compose(house, kind, subject, lang, argument)
-        to = None if letter is None else email_of(house, subject, letter.purpose, by="worker")
+        if letter is None:
+            return None
+        to = letter.to or email_of(house, subject, letter.purpose, by="worker")
     except Denied as denied:
-        return "stopped" if denied.code == "stopped" else None
+        return Waiting(denied.code) if denied.code == "stopped" else _unsent(house, kind, denied.code)
     except NotFound:  # erased since
         return None
-    if letter is not None and to is not None:
-        message = _message(house, letter, lang, to.reveal(), now)
-        if house.settings.mail.folder:
-            put(house.path / house.settings.mail.folder, message, letter.html(lang), now)
-        else:
-            deliver(house.settings.mail, message)
-        if letter.notice:
-            from pacte.app.announce import record_told
-
-            record_told(house, subject, letter.notice)
+    if to is None:
+        return Ended(NO_ADDRESS)
+    _hand_over(house, letter, lang, to.reveal(), now)
+    if letter.notice:
+        record_told(house, subject, letter.notice)
     return None
 
 
-def deliver(settings: MailSettings, message: EmailMessage) -> None:
-    """Hand a message to the mail server; raises `Unsafe`, which never repeats what the server said of the address."""
+def _unsent(house: House, kind: str, code: str) -> Ended:
+    """A letter that the gate does not permit; where a stranger asked for it, as much is recorded as if it were sent."""
+    if kind in ASKED_BY_ANYBODY:
+        _record_sought(house, kind)
+    return Ended(code)
+
+
+def _to_nobody(house: House, kind: str) -> None:
+    """Do for an unknown address all that is done for a known one, so that nobody can tell them apart, and send nothing.
+
+    Raises as `deliver` does where the mail server is not there: what is tried again is recorded again, for both.
+    """
+    _record_sought(house, kind)
+    if house.settings.mail.host:
+        deliver(house.settings.mail, None)
+
+
+def _record_sought(house: House, kind: str) -> None:
+    with house.writing() as conn:
+        sought.record(house, conn, ASKED_BY_ANYBODY[kind], "worker")
+
+
+def send_now(house: House, letter: letters.Letter, lang: str, now: Instant) -> None:
+    """Send a letter that names its own address while somebody waits; raises as `send` does, and says why it did not.
+
+    Raises `BadInput` too where no mail server is named.
+    """
+    mail = house.settings.mail
+    if letter.to is None or not (mail.host or mail.folder):
+        raise BadInput("settings.toml: `[mail]` names no mail server yet")
+    check(mail)
+    _hand_over(house, letter, lang, letter.to.reveal(), now)
+
+
+def _hand_over(house: House, letter: letters.Letter, lang: str, to: str, now: Instant) -> None:
+    message = _message(house, letter, lang, to, now)
+    if house.settings.mail.folder:
+        put(house.path / house.settings.mail.folder, message, letter.html(lang), now)
+    else:
+        deliver(house.settings.mail, message)
+
+
+def deliver(settings: MailSettings, message: EmailMessage | None) -> None:
+    """Hand a message to the mail server; raises `Unsafe`, which never repeats what the server said of the address.
+
+    Without one, only see that the server is there and lets us in.
+    """
     context = ssl.create_default_context(cafile=settings.ca or None)
     try:
         with _connected(settings, context) as server:
@@ -89,7 +124,10 @@ def deliver(settings: MailSettings, message: EmailMessage) -> None:
                 server.starttls(context=context)
             if settings.user:
                 server.login(settings.user, secret(settings.password))
-            server.send_message(message)
+            if message is None:
+                server.ehlo_or_helo_if_needed()
+            else:
+                server.send_message(message)
     except ssl.SSLError:
         raise Unsafe("the mail server's certificate is not trusted; see `[mail]` in settings.toml") from None
     except smtplib.SMTPAuthenticationError:
@@ -146,6 +184,6 @@ def _message(house: House, letter: letters.Letter, lang: str, to: str, now: Inst
     message["Date"] = format_datetime(to_datetime(now))
     message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2] or None)
     message["Content-Language"], message["Auto-Submitted"] = lang, "auto-generated"
-    message.set_content(letter.plain())
+    message.set_content(letter.plain(lang))
     message.add_alternative(letter.html(lang), subtype="html")
     return message

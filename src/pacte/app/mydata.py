@@ -10,19 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from pacte.app import events
 from pacte.app.policies import published
 from pacte.app.preferences import preferences_of
 from pacte.gate.permit import Permit
-from pacte.gate.release import Source
-from pacte.gate.rows import Row, rows_of_one
+from pacte.gate.rows import Row
 from pacte.gate.values import Decision
-from pacte.intake.people import group_of
+from pacte.intake.people import identity_groups
 from pacte.kernel.canonical import Json
-from pacte.kernel.errors import Conflict, Denied
+from pacte.kernel.errors import Denied
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant, to_iso
 from pacte.kernel.redacted import Redacted
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 RIGHTS = "house:rights"
 FORMAT = "pacte-data/1"
 """The form of the file that a person takes away."""
-TRIES = 3
-"""How often rows are read while the lake is being rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class Rows:
     """The rows of a dataset with one row for each event, the latest first."""
 
     dataset: str
+    title: Mapping[str, str] | None
     fields: Mapping[str, DataField]
     rows: tuple[Row, ...]
 
@@ -93,14 +93,13 @@ def held(house: House, subject: SubjectId, *, by: str = "person") -> Held:
     permit = house.permit(subject, RIGHTS, by=by)
     if isinstance(permit, Decision):
         raise Denied(permit.reason.code, "these data cannot be shown")
-    rows = _rows(house, permit)
+    rows = events.rows(house, permit)
     with house.reading() as conn:
         now = house.present(conn)
         policy = published(conn, now).document
         values = [*_sealed(house, conn, policy, permit, now), *_of_people(policy, rows)]
         facts = tuple(_facts(house, conn, subject))
-    events = tuple(_events(policy, rows))
-    return Held(subject, permit.index, now, tuple(values), events, facts)
+    return Held(subject, permit.index, now, tuple(values), tuple(_events(policy, rows)), facts)
 
 
 def exported(house: House, found: Held) -> dict[str, Json]:
@@ -145,28 +144,9 @@ def plain(value: Any, kind: str = "") -> Any:
     return [plain(one) for one in value] if isinstance(value, list | tuple) else str(value)
 
 
-def _rows(house: House, permit: Permit) -> list[Row]:
-    for _ in range(TRIES - 1):
-        try:
-            return _read(house, permit)
-        except Conflict:  # a load or an erasure rewrote the lake meanwhile
-            continue
-    return _read(house, permit)
-
-
-def _read(house: House, permit: Permit) -> list[Row]:
-    with house.reading() as conn:
-        return rows_of_one(Source(conn, house.lake, house.keys), permit, house.present(conn))
-
-
 def _sealed(house: House, conn: Connection, policy: PolicyFile, permit: Permit, now: Instant) -> Iterator[Value]:
     """What says who the person is, in the order of the policy."""
-    groups = {
-        f"{name}.{column}": group_of(dataset, column)
-        for name, dataset in policy.datasets.items()
-        for column, declared in dataset.fields.items()
-        if declared.identity
-    }
+    groups = identity_groups(policy.datasets)
     wanted = permit.fields & groups.keys()
     opened = sealed.get(conn, house.keys, permit, permit.subject, set(groups.values()), now, wanted)
     came = {one.group: one for one in sealed.provenance(conn, permit.subject)}
@@ -195,7 +175,13 @@ def _events(policy: PolicyFile, rows: list[Row]) -> Iterator[Rows]:
     for name, dataset in policy.datasets.items():
         own = tuple(row for row in rows if row.dataset == name)
         if dataset.per == "event" and own:
-            yield Rows(name, _in_lake(dataset), own)
+            yield Rows(name, dataset.title, _in_lake(dataset), tuple(sorted(own, key=partial(_order, dataset))))
+
+
+def _order(dataset: Dataset, row: Row) -> tuple[object, ...]:
+    """The latest first; what came together in the order of what tells rows apart."""
+    values = row.values.reveal()
+    return (-row.collected, *((values.get(key) is None, values.get(key) or 0) for key in dataset.key))
 
 
 def _in_lake(dataset: Dataset) -> dict[str, DataField]:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, select
 from pacte.app.house import POLICY, House
 from pacte.app.policies import published
 from pacte.app.versions import in_force
+from pacte.consent.notice import kept
 from pacte.consent.notice.changes import Changes, changes
 from pacte.consent.notice.entry import Drafted, with_entries
 from pacte.consent.notice.layers import layers
@@ -46,8 +47,8 @@ KEPT = 8
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,23}")
 _DIGEST = re.compile(rf"[0-9a-f]{{{SHORTEST},64}}")
 
-Brought: TypeAlias = tuple[tuple[int, str, str], ...]
-"""Of every notice its ledger index, its digest, and the digest of the policy that brought it: they name its words."""
+Brought: TypeAlias = tuple[tuple[int, str, str, str], ...]
+"""Of every notice its ledger index, its digest, the digest of the policy that brought it, and that of its layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Version:
     """One notice that was published: its words are those of `digest`, and no others.
 
     `name` is its permanent name in its language: its version, or the beginning of its digest where an older one has
-    that name already. `entry` is the ledger entry that records it, `policy` the policy that brought it.
+    that name already. `entry` is the ledger entry that records it, `policy` the policy that brought it. `layers` is
+    the digest of those that it was generated from, empty where its words are somebody's own, or nobody recorded it.
     """
 
     digest: str
@@ -68,6 +70,7 @@ class Version:
     key: str
     text: str
     purposes: Mapping[str, tuple[str, ...]]
+    layers: str = ""
 
     @property
     def ease(self) -> Readability | None:
@@ -147,9 +150,12 @@ def shown(house: House, lang: str) -> Shown:
     with house.reading() as conn:
         now = house.present(conn)
         compiled, version = published(conn, now), _current(conn, lang, now)
+        recorded = stored.text_of(conn, version.layers) if version and version.layers else None
     if version is None:
-        made = layers(compiled, lang, "", now)
-        return Shown(made, None, False)
+        return Shown(layers(compiled, lang, "", now), None, False)
+    if recorded is not None:
+        return Shown(kept.read(recorded), version, True)
+    # Published before layers were kept: generated is what this pacte generates word by word.
     made = layers(compiled, lang, version.version, version.effective)
     return Shown(made, version, plain(made) == version.text)
 
@@ -207,7 +213,7 @@ def add_to_policy(house: House, compiled: Compiled, drafted: Sequence[Drafted]) 
         load_policy(trial)
     finally:
         trial.unlink(missing_ok=True)
-    replace_whole(path, text)
+    replace_whole(path.resolve(), text)  # the file may stand elsewhere, under a link of this name
     return asked
 
 
@@ -227,10 +233,12 @@ def _current(conn: Connection, lang: str, at: Instant) -> Version | None:
 
 def _versions(conn: Connection) -> Sequence[Version]:
     """All of them, in the order of the ledger; read once in this process, since what was published never changes."""
-    recorded = [(index, str(entry["notice"])) for index, entry in log.of_kind(conn, "notice")]
+    recorded = [(at, str(one["notice"]), str(one.get("layers", ""))) for at, one in log.of_kind(conn, "notice")]
     policies = sorted((row.entry, row.policy) for row in conn.execute(select(stored.policies)))
     # A notice is recorded together with the policy that brings it, which is the next one in the ledger.
-    brought = tuple((index, digest, next(one for at, one in policies if at > index)) for index, digest in recorded)
+    brought = tuple(
+        (index, digest, next(one for at, one in policies if at > index), made) for index, digest, made in recorded
+    )
     with _lock:
         found = _read.get(brought)
     if found is None:
@@ -245,7 +253,7 @@ def _versions(conn: Connection) -> Sequence[Version]:
 
 def _published(conn: Connection, brought: Brought) -> Iterator[Version]:
     names: set[tuple[str, str]] = set()
-    for index, digest, policy in brought:
+    for index, digest, policy, made in brought:
         key, notice = _words(conn, policy, digest)
         lang = notice.locale.partition("-")[0]
         name = _permanent(lang, notice, names)
@@ -261,6 +269,7 @@ def _published(conn: Connection, brought: Brought) -> Iterator[Version]:
             key,
             notice.text,
             notice.tells,
+            made,
         )
 
 

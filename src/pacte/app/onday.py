@@ -1,12 +1,13 @@
 """On this day, could you? One person, one purpose, one day of the past: what the gate answered, and what was done.
 
-Two answers where they differ: by what was known then, and by everything learnt since. Whoever asks is shown what the
-answer stands on, and gets a proof of each use of that day that had them. Asking leaves a look, like any other.
+Two answers where they differ: by what was known then, and by everything learnt since. A day is answered as of its end;
+each use of that day that had the person, as of its own moment, with its proof: a yes may have been taken back between.
+Whoever asks is shown what the answers stand on. Asking leaves a look, like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from pacte.app.ask import ACCOUNTABILITY
-from pacte.app.history import Used, limits, shown, told_use, use_of, used_between
+from pacte.app.history import Recorded, Used, limits, shown, told_use, use_of, used_between
 from pacte.app.policies import published
 from pacte.app.prove import Proof, known, prove
 from pacte.gate import replay as replaying
@@ -50,6 +51,18 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedThen:
+    """A use of that day, and what was answered at its moment, for what it asked.
+
+    `afterwards` is the answer at the end of the day, where we no longer could and the answers do not say why already.
+    """
+
+    use: Used
+    answers: Answers
+    afterwards: Decision | None
+
+
+@dataclass(frozen=True, slots=True)
 class OnDay:
     """What is answered about one day. `until` is the instant that was asked about, the day's last or the present.
 
@@ -63,8 +76,13 @@ class OnDay:
     until: Instant
     answered: tuple[Answered, ...]
     cited: tuple[int, ...]
-    uses: tuple[Used, ...]
+    uses: tuple[UsedThen, ...]
     limit: Disclosure | None
+
+    @property
+    def over(self) -> bool:
+        """Whether the day is over, so that its end could be asked about."""
+        return self.until == self.day + DAY - 1
 
     @property
     def differ(self) -> bool:
@@ -101,8 +119,8 @@ def on_day(house: House, subject: SubjectId, purpose: str, day: date, *, by: str
         used, _ = used_between(conn, subject, start, Instant(start + DAY), purpose)
         answered = tuple(_answered(conn, subject, purpose, start, until))
         limit = limits(conn, policy, used[-1][1] if used else {"purpose": purpose, "policy": ""})
-        uses = tuple(told_use(*one) for one in reversed(list(shown(conn, policy, used, now))))
-        cited = tuple(_cited(conn, subject, answered))
+        uses = tuple(_used_then(conn, subject, one, answered) for one in shown(conn, policy, used, now))
+        cited = tuple(_cited(conn, subject, answered, uses))
         title = _title(conn, purpose, until)
     return OnDay(purpose, title, start, until, answered, cited, uses, limit)
 
@@ -123,6 +141,20 @@ def _answered(conn: Connection, subject: SubjectId, purpose: str, start: Instant
         yield Answered(channel, recipient, answers, None if same else began)
 
 
+def _used_then(conn: Connection, subject: SubjectId, used: Recorded, ends: Sequence[Answered]) -> UsedThen:
+    index, entry = used
+    use = told_use(index, entry)
+    answers = replaying.both(conn, subject, replaying.question_of(entry), entry["rules"])
+    end = next((one.answers.by_known for one in ends if _covers(one, use)), None)
+    ended = answers.by_known.permitted and end is not None and not end.permitted
+    told = end is not None and not answers.by_true.permitted and answers.by_true.cited == end.cited
+    return UsedThen(use, answers, end if ended and not told else None)
+
+
+def _covers(answered: Answered, use: Used) -> bool:
+    return answered.channel in ("", use.channel) and answered.recipient in ("", use.recipient)
+
+
 def _places(conn: Connection, purpose: str, until: Instant, size: int) -> list[tuple[str, str]]:
     """The channels and recipients that people chose apart on that day."""
     found = stored.load_in_force(conn, until, size)
@@ -134,10 +166,14 @@ def _places(conn: Connection, purpose: str, until: Instant, size: int) -> list[t
     return [(channel, recipient) for channel in channels for recipient in recipients]
 
 
-def _cited(conn: Connection, subject: SubjectId, answered: tuple[Answered, ...]) -> Iterator[int]:
+def _cited(
+    conn: Connection, subject: SubjectId, answered: Sequence[Answered], uses: Sequence[UsedThen]
+) -> Iterator[int]:
     """The person's own entries that these answers stand on, oldest first."""
-    decisions = [one for some in answered for one in (some.answers.by_known, some.answers.by_true, some.began)]
-    for index in sorted({one.cited.entry for one in decisions if one is not None and one.cited is not None}):
+    answers = [one.answers for one in answered] + [one.answers for one in uses]
+    decisions = [one.by_known for one in answers] + [one.by_true for one in answers]
+    decisions += [one.began for one in answered if one.began is not None]
+    for index in sorted({one.cited.entry for one in decisions if one.cited is not None}):
         entry = log.entry(conn, index)
         if entry is not None and entry.get("subject") == subject:
             yield index

@@ -7,20 +7,20 @@ them, and is sealed. A passkey of somebody who is erased goes with them. Source:
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Column, Connection, Index, LargeBinary, String, Table
 
 from pacte.app.people import is_here
-from pacte.kernel import db
+from pacte.kernel import db, jobs
 from pacte.kernel.db import Int64, metadata
 from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound, Unsafe
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
+from pacte.kernel.jobs import Job
+from pacte.keys.seal import seal, unseal
 
 if TYPE_CHECKING:
     from pacte.app.house import House
@@ -73,10 +73,10 @@ class New:
     counter: int
 
 
-def add(house: House, kind: Kind, who: str, new: New, name: str) -> None:
+def add(house: House, kind: Kind, who: str, new: New, name: str, letters: Sequence[Job] = ()) -> None:
     """Keep a new passkey; raises `Conflict` for one that is here already, or one too many, `BadInput` for its name.
 
-    Raises `Denied` for a person who is erased, or is being erased.
+    Its owner is told by `letters`. Raises `Denied` for a person who is erased, or is being erased.
     """
     row_id, now = _named(new.credential), house.clock()
     sealed = _seal(house, row_id, checked_name(name))
@@ -92,6 +92,7 @@ def add(house: House, kind: Kind, who: str, new: New, name: str) -> None:
             f"INSERT INTO passkey ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (row_id, kind, who, new.credential, new.public_key, new.counter, sealed, now, None),
         )
+        jobs.add(conn, letters)
 
 
 def of(house: House, kind: Kind, who: str) -> list[Passkey]:
@@ -128,10 +129,12 @@ def rename(house: House, kind: Kind, who: str, row_id: str, name: str) -> None:
         db.run(conn, sql, (sealed, row_id, who, kind))
 
 
-def remove(house: House, kind: Kind, who: str, row_id: str) -> None:
-    """Forget one of somebody's own: it opens nothing from now on."""
+def remove(house: House, kind: Kind, who: str, row_id: str, letters: Sequence[Job] = ()) -> None:
+    """Forget one of somebody's own: it opens nothing from now on; they are told by `letters`."""
     with db.write(house.engine) as conn:
-        db.run(conn, "DELETE FROM passkey WHERE id = ? AND who = ? AND kind = ?", (row_id, who, kind))
+        sql = "DELETE FROM passkey WHERE id = ? AND who = ? AND kind = ?"
+        if db.run(conn, sql, (row_id, who, kind)).rowcount:
+            jobs.add(conn, letters)
 
 
 def forget(conn: Connection, who: str) -> int:
@@ -161,16 +164,11 @@ def _read(house: House, row: tuple[Any, ...]) -> Passkey:
 
 
 def _seal(house: House, row_id: str, name: str) -> bytes:
-    nonce = os.urandom(12)
-    return nonce + _cipher(house).encrypt(nonce, name.encode(), row_id.encode())
+    return seal(house.keys.house_key("passkeys"), name.encode(), row_id.encode())
 
 
 def _open(house: House, row_id: str, sealed: bytes) -> str:
     try:
-        return _cipher(house).decrypt(sealed[:12], sealed[12:], row_id.encode()).decode()
-    except InvalidTag:
+        return unseal(house.keys.house_key("passkeys"), sealed, row_id.encode()).decode()
+    except Unsafe:
         raise Unsafe("a row of the passkeys was changed by somebody else; put back your newest copy") from None
-
-
-def _cipher(house: House) -> AESGCM:
-    return AESGCM(house.keys.house_key("passkeys"))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, Index, LargeBinary, String, Table
 
+from pacte.app import sought
+from pacte.app.policies import document
 from pacte.kernel import db
 from pacte.kernel.canonical import Json, canonical
 from pacte.kernel.db import Int64, metadata
@@ -161,12 +163,23 @@ def drop(house: House, request: Request) -> None:
         db.run(conn, marked, (min(now, request.until), request.id, now))
         if read(conn, request.id) is not None:
             return
-        alone = not db.fetch(conn, others, (request.subject, request.id)) and is_address_alone(conn, request.subject)
+        last = not db.fetch(conn, others, (request.subject, request.id))
+        alone = last and is_address_alone(conn, request.subject)
     if alone:
         with suppress(NotFound):  # erased since
             erase(house, request.subject, by="worker", suppress=False)
+    elif last and not request.confirmed:
+        _as_an_erasure(house)
     with db.write(house.engine) as conn:
         db.run(conn, "DELETE FROM optin WHERE id = ? AND state = 'dropped'", (request.id,))
+
+
+def _as_an_erasure(house: House) -> None:
+    """As many entries as an unknown address leaves when it is erased: nobody learns from the ledger that it was not."""
+    evidence = document(house).evidence
+    for _ in range(3 if evidence.shred_with_data else 2):
+        with house.writing() as conn:
+            sought.record(house, conn, "form", "worker")
 
 
 def end(house: House, now: Instant) -> int:

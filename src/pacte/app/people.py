@@ -97,6 +97,15 @@ def people_of_all(
     return found
 
 
+def spelled(house: House, person: str) -> str:
+    """An identifier in one spelling, whichever of its spellings was given; what is malformed stays as it is."""
+    kind, value = _identifier(person)
+    try:
+        return f"{kind}:{_normal(kind, value, house.settings.region, {})[1]}"
+    except BadInput:
+        return f"{kind}:{value.strip()}"
+
+
 def _normal(kind: str, value: str, region: str, keys: Mapping[str, str]) -> tuple[list[str], str]:
     """The fields of the index to look in, and the value in normal form."""
     if kind == "email":

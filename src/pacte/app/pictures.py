@@ -1,28 +1,33 @@
 """Pictures of forms: what a form looked like when it was published, taken by a browser without a window.
 
 Chromium is driven by its command line, shown one file and nothing of any network, and ended after a while. Without it
-there is no picture, and the digest of what was shown stands alone. Source: CNIL délibération 2020-092, « preuve du
+there is no picture, and the digest of what was shown stands alone; the worker tries again daily for two weeks, and
+afterwards whenever a form is published or somebody asks. Source: CNIL délibération 2020-092, « preuve du
 consentement » (a time-stamped screenshot for each version).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pacte.app import forms
+from pacte.app.publish import KEEP
 from pacte.consent.form.values import PROGRAM
-from pacte.kernel import db
+from pacte.kernel import db, jobs
 from pacte.kernel.errors import NotFound, Unsafe
 from pacte.kernel.i18n import moment, text
-from pacte.kernel.instant import Instant
+from pacte.kernel.instant import DAY, Instant
+from pacte.kernel.jobs import Job
 
 if TYPE_CHECKING:
     from pacte.app.house import House
@@ -31,6 +36,12 @@ SECONDS = 30
 """How long the browser may take."""
 WIDTH = 800
 """Pixels."""
+DAYS = 14
+"""How often a missing picture is tried: once a day."""
+NONE = "none"
+"""What the setting says where nobody wants pictures."""
+NO_BROWSER, NO_PICTURE = "no_browser", "no_picture"
+"""Why a picture is missing: there is no Chromium, or it took none."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 """What Chromium is called where it is not named by `[web] chromium`."""
 _OPTIONS = (
@@ -50,25 +61,90 @@ _OPTIONS = (
 
 
 def browser(house: House) -> str:
-    """The path of Chromium, `""` where there is none, or where `PACTE_CHROMIUM` says `none`."""
-    named = os.environ.get("PACTE_CHROMIUM") or house.settings.web.chromium
-    if named:
-        return "" if named == "none" else shutil.which(named) or ""
+    """The path of Chromium, `""` where there is none, or none is wanted."""
+    if named := _named(house):
+        return "" if named == NONE else shutil.which(named) or ""
     return next((path for name in NAMES if (path := shutil.which(name))), "")
 
 
-def complete(house: House) -> int:
-    """Take every picture that is missing, where there is a browser; answers how many.
+def wanted(house: House) -> bool:
+    """Whether pictures are taken here at all: not where `[web] chromium` or `PACTE_CHROMIUM` says `none`."""
+    return _named(house) != NONE
 
-    Raises `Unsafe` when the browser takes none. What an application draws by itself has none.
+
+def _named(house: House) -> str:
+    return os.environ.get("PACTE_CHROMIUM") or house.settings.web.chromium
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many pictures were taken, and how many are still missing; `why` is a code, empty where none is missing."""
+
+    count: int
+    missing: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of missing pictures: whether they are wanted, whether there is a browser, how often it was tried.
+
+    `again` is when it is tried again, `None` where the worker has given up, or has nothing to do.
     """
-    program = browser(house)
-    missing = [one.digest for one in forms.kept(house) if one.taken is None and one.reader != PROGRAM]
-    if not program:
-        return 0
-    for digest in missing:
-        forms.keep_picture(house, digest, photograph(program, _page(house, digest, house.clock())))
-    return len(missing)
+
+    missing: int
+    wanted: bool
+    browser: bool
+    tries: int
+    again: Instant | None
+
+
+def complete(house: House) -> Taken:
+    """Take every picture that is missing, where there is a browser; what fails leaves the others alone.
+
+    What an application draws by itself has none.
+    """
+    program, missing = browser(house), _missing(house)
+    if not missing or not program:
+        return Taken(0, len(missing), NO_BROWSER if missing and wanted(house) else "")
+    failed = sum(not _took(house, program, digest) for digest in missing)
+    return Taken(len(missing) - failed, failed, NO_PICTURE if failed else "")
+
+
+def next_try(job: Job, now: Instant, why: str) -> Instant | None:
+    """When the worker tries again what is missing: a day later, `None` once it has tried for `DAYS` days."""
+    return Instant(now + DAY) if why and job.attempts < DAYS else None
+
+
+def try_now(house: House) -> None:
+    """Have the worker try again at once, and for `DAYS` days if need be."""
+    with db.write(house.engine) as conn:
+        now = house.clock()
+        jobs.add(conn, [Job(KEEP, now, target=f"asked-{now}")])
+
+
+def state(house: House) -> State:
+    """How it stands with the pictures of what forms have shown."""
+    with house.reading() as conn:
+        tries = [job for job in jobs.listed(conn) if job.kind == KEEP]
+    last = max(tries, key=lambda job: job.attempts, default=None)
+    again = min((max(job.due, house.clock()) for job in tries), default=None)
+    there = bool(browser(house))
+    return State(len(_missing(house)), wanted(house), there, last.attempts if last else 0, again)
+
+
+def _missing(house: House) -> list[str]:
+    return [one.digest for one in forms.kept(house) if one.taken is None and one.reader != PROGRAM]
+
+
+def _took(house: House, program: str, digest: str) -> bool:
+    """Whether a picture could be taken."""
+    try:
+        png = photograph(program, _page(house, digest, house.clock()))
+    except (Unsafe, OSError):
+        return False
+    forms.keep_picture(house, digest, png)
+    return True
 
 
 def photograph(program: str, page: str) -> bytes:
@@ -103,9 +179,10 @@ def _run(command: list[str], folder: str) -> None:
 
 def _height(page: str) -> int:
     """Pixels that hold the page: each line of words, each field, each heading, with room to spare."""
-    lines = len(page.split("<body>", 1)[-1]) // 70
+    words = re.sub(r"<[^>]*>", "\n", page.split("<body>", 1)[-1])
+    lines = sum(1 + len(line) // 80 for line in words.splitlines() if line.strip())
     tall = page.count('class="field') + page.count('class="box"') + page.count("<h2") + page.count("<fieldset")
-    return min(600 + 28 * lines + 60 * tall, 12_000)
+    return min(500 + 28 * lines + 50 * tall, 12_000)
 
 
 def _page(house: House, digest: str, now: Instant) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,10 @@ from pacte.kernel.instant import Instant
 from pacte.kernel.quiet import free_in_copies
 from pacte.policy.compile import Compiled, compile_policy
 from pacte.policy.document import load_policy_text
+from pacte.policy.model import PolicyFile
+
+if TYPE_CHECKING:
+    from pacte.app.house import House
 
 KEPT = 16
 """How many compiled policies a process keeps, the latest used ones."""
@@ -36,6 +41,12 @@ def published(conn: Connection, as_of: Instant) -> Compiled:
         return in_force(conn, as_of)
     except Uncompiled as missing:
         return compiled(conn, missing.digest)
+
+
+def document(house: House) -> PolicyFile:
+    """What the policy in force now declares; raises `Denied` when there is none."""
+    with house.reading() as conn:
+        return published(conn, house.present(conn)).document
 
 
 def in_force(conn: Connection, as_of: Instant) -> Compiled:

@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -62,11 +63,15 @@ class Refused(Failed):
         super().__init__("redirected" if 300 <= status < 400 else f"answered_{status}")
 
 
-def post(receiver: WebhookSettings, body: bytes, headers: Mapping[str, str]) -> int:
-    """Send a message; answers the status. Raises `Failed`, which holds no word of the receiver's."""
+def post(receiver: WebhookSettings, body: bytes, headers: Mapping[str, str], house: Path = Path()) -> int:
+    """Send a message; answers the status. Raises `Failed`, which holds no word of the receiver's.
+
+    `house` is the folder where the receiver's `ca` lies, unless it names its own.
+    """
     parts = urlsplit(receiver.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
-    connection = _Bounded(host, parts.port or (443 if secure else 80), secure, private=receiver.private)
+    context = _trust(house / receiver.ca if receiver.ca else None) if secure else None
+    connection = _Bounded(host, parts.port or (443 if secure else 80), context, private=receiver.private)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     sent = {"Content-Type": "application/json", "User-Agent": "pacte", "Connection": "close", **headers}
     try:
@@ -88,9 +93,9 @@ def post(receiver: WebhookSettings, body: bytes, headers: Mapping[str, str]) -> 
 class _Bounded(http.client.HTTPConnection):
     """A connection to an address that was looked at, cut when its time is over, however slowly the other side talks."""
 
-    def __init__(self, host: str, port: int, secure: bool, *, private: bool) -> None:
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None, *, private: bool) -> None:
         super().__init__(host, port, timeout=SECONDS)
-        self._secure, self._private = secure, private
+        self._context, self._private = context, private
         self.over = False
         self._timer = threading.Timer(SECONDS, self._cut)
         self._timer.daemon = True
@@ -103,9 +108,8 @@ class _Bounded(http.client.HTTPConnection):
         if not addresses or not all(self._private or allowed(one, self.host) for one in addresses):
             raise Forbidden
         self.sock = self._first(addresses)
-        if self._secure:
-            context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        if self._context is not None:
+            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             self.sock.do_handshake()
 
     def end(self) -> None:
@@ -130,6 +134,14 @@ class _Bounded(http.client.HTTPConnection):
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 return
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    """Who is believed about a certificate: the public authorities, or the one of this file alone."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError:  # also a file that holds no certificate
+        raise Unreachable("ca_file") from None
 
 
 def allowed(address: str, host: str) -> bool:

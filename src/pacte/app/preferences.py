@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from pacte.app.commits import First
 from pacte.app.committer import Change, Moment
 from pacte.app.committer import Recorded as Written
-from pacte.app.policies import published
+from pacte.app.policies import document
 from pacte.kernel.errors import BadInput, Conflict, Denied
 from pacte.kernel.ids import SubjectId, parse_subject_id
 from pacte.kernel.instant import Instant
@@ -180,8 +180,7 @@ def before(house: House, subject: SubjectId, index: int) -> tuple[str, dict[str,
 
 def channels(house: House) -> list[str]:
     """The channels that some purpose of the policy in force reaches people by."""
-    with house.reading() as conn:
-        purposes = published(conn, house.present(conn)).document.purposes.values()
+    purposes = document(house).purposes.values()
     used = {channel for purpose in purposes for channel in purpose.channels}
     return [channel for channel in CHANNELS if channel in used]
 

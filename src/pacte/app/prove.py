@@ -74,10 +74,11 @@ def uses_on(house: House, person: str, purpose: str, start: Instant, end: Instan
         if not uses and purpose not in (declared := published(conn, house.present(conn)).document.purposes):
             raise NotFound("the policy declares these purposes: " + ", ".join(f"`{name}`" for name in declared))
         subject = known(house, conn, person)
+        had, _ = using.had(conn, [entry for _, entry in uses if start <= entry["as_of"] < end], subject)
         found = [
             (index, UseId(entry["use"]), Instant(entry["as_of"]))
             for index, entry in reversed(uses)
-            if start <= entry["as_of"] < end and using.was_in(conn, entry, subject)
+            if entry["use"] in had
         ]
     if not found:
         raise NotFound(

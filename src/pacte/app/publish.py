@@ -15,10 +15,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from pacte.app.house import House
+from pacte.app.staff import refuse_staff
 from pacte.consent.form.values import untold
+from pacte.consent.notice import kept
 from pacte.gate import rules as stored
 from pacte.kernel import jobs
-from pacte.kernel.errors import BadInput, PolicyError
+from pacte.kernel.errors import BadInput, Conflict, PolicyError
 from pacte.kernel.instant import SECOND, Instant
 from pacte.kernel.jobs import Job
 from pacte.ledger import log
@@ -100,17 +102,23 @@ class Published:
     called_back: tuple[CalledBack, ...] = ()
 
 
-def publish(house: House, by: str = "cli", advice: Advice = UNASKED, effective: Instant | None = None) -> Published:
+def publish(
+    house: House, by: str = "cli", advice: Advice = UNASKED, effective: Instant | None = None, reviewed: str = ""
+) -> Published:
     """Compile `policy.yaml`, record it and its notices, put it in force now or on the day `effective`.
 
     The same file twice changes nothing, unless there is advice that was not recorded with it, or a policy recorded for
     a later day: what is published last counts from its own day on, so that policy is called back. Raises `BadInput` for
     a day that is past, for a notice that was recorded otherwise, and where the data protection officer publishes or
-    whoever publishes advises.
+    whoever publishes advises; `Denied` for a member of staff who may not; `Conflict` where the file is no longer the
+    one that was `reviewed` (its policy's digest).
     """
     refuse_officer(by, advice)
     compiled = house.policy()
+    if reviewed and compiled.policy_digest != reviewed:
+        raise Conflict("the policy was changed since it was looked at; look at what it would change now")
     with house.writing() as conn:
+        refuse_staff(conn, by, "publish")
         now = house.present(conn)
         when = _day(now, effective)
         there = stored.present(conn, when)
@@ -261,9 +269,24 @@ def _notices(conn: Connection, compiled: Compiled, by: str, role: dict[str, str]
             "kind": "notice",
             "notice": notice.digest,
             **_told(notice),
+            **_generated(conn, compiled, notice),
             "by": by,
             **role,
         }
         for notice in compiled.document.notices.values()
         if notice.digest not in known
     ]
+
+
+def _generated(conn: Connection, compiled: Compiled, notice: Notice) -> dict[str, str]:
+    """Under which digest the layers are kept that a notice was generated from; none where its words are somebody's own.
+
+    They are what people see: a later pacte would make others, of other words than those recorded.
+    """
+    made = kept.generated(compiled, notice)
+    if made is None:
+        return {}
+    text = kept.written(made)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    stored.store_text(conn, digest, text)
+    return {"layers": digest}

@@ -1,7 +1,8 @@
 """Use one person's data from another system: the gate is asked, the use is recorded, and only then is anything opened.
 
-The same way that `House.permit` and `app.identity` go, with fields that the caller names. Figures and events are not
-opened for one person: they come out of the lake for populations only.
+The same way that `House.permit` and `app.identity` go, with fields that the caller names. What was opened leaves only
+while the gate still says yes. Figures are not opened for one person: they come out of the lake for populations only;
+what that person did is opened by `app.events`, for the company's own site.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pacte.app.ask import UseOfOne
+from pacte.app.ask import UseOfOne, refused_since
 from pacte.app.policies import published
 from pacte.gate.permit import Permit
 from pacte.gate.values import Decision
-from pacte.intake.people import group_of
+from pacte.intake.people import identity_groups
 from pacte.kernel import given
 from pacte.kernel.canonical import Json
 from pacte.kernel.redacted import Redacted
@@ -47,8 +48,8 @@ def release_one(
     """Use one person's data for a purpose; a refusal gives the `Decision`. `fields` are all of the purpose's if empty.
 
     With a `key`, the same call again (by the digest `said`) opens the same under the permit that the first one gave,
-    until it ends, or the gate says no. Raises `NotFound` for somebody unknown, `Denied` for what the policy does not
-    declare.
+    until it ends, or the gate says no. What was recorded stays, though the gate says no before the values leave.
+    Raises `NotFound` for somebody unknown, `Denied` for what the policy does not declare.
     """
     for name, value in (("person", person), ("purpose", purpose), ("channel", channel), ("recipient", recipient)):
         given.word(value, name)
@@ -57,14 +58,9 @@ def release_one(
     if isinstance(permit, Decision):
         return permit
     with house.reading() as conn:
-        datasets = published(conn, house.present(conn)).document.datasets
-        groups = {
-            f"{name}.{column}": group_of(dataset, column)
-            for name, dataset in datasets.items()
-            for column, declared in dataset.fields.items()
-            if declared.identity and f"{name}.{column}" in permit.fields
-        }
         now = house.present(conn)
+        every = identity_groups(published(conn, now).document.datasets)
+        groups = {path: group for path, group in every.items() if path in permit.fields}
         permit.check(now)
         opened = sealed.get(conn, house.keys, permit, permit.subject, set(groups.values()), now, set(groups))
-    return Released(permit, opened)
+    return refused_since(house, permit) or Released(permit, opened)

@@ -197,7 +197,9 @@ class WebhookSettings(BaseModel):
     """A system that is told what happens: its name, its address, of which events and of which purposes (all if empty).
 
     `signature` is `v1` (a secret that both share) or `v1a` (a key pair of ours); a new `version` a new key. `private`
-    says that the address is meant to lie in the company's own network.
+    says that the address is meant to lie in the company's own network. `ca` is a PEM file of the one authority that is
+    believed about the receiver's certificate (or that certificate itself), in the place of the public ones; a path that
+    is not absolute starts in the house.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -209,6 +211,7 @@ class WebhookSettings(BaseModel):
     signature: Literal["v1", "v1a"] = "v1"
     version: Annotated[int, Field(ge=1)] = 1
     private: bool = False
+    ca: str = ""
 
     @field_validator("url")
     @classmethod

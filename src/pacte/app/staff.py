@@ -6,25 +6,19 @@ knows them by a drawn identifier, as every look at somebody's data does. Source:
 
 from __future__ import annotations
 
-import hmac
-import json
-import os
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Column, Connection, Index, LargeBinary, String, Table
 
-from pacte.app import links
-from pacte.app.policies import published
+from pacte.app import links, offers, passkeys
+from pacte.app.staff_rows import login_digest, opened_row, sealed_row
 from pacte.kernel import db
-from pacte.kernel.canonical import canonical
 from pacte.kernel.db import Int64, metadata
-from pacte.kernel.errors import BadInput, Conflict, NotFound, PacteError, Unsafe
+from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound
 from pacte.kernel.instant import DAY, SECOND, Instant
 
 if TYPE_CHECKING:
@@ -32,22 +26,27 @@ if TYPE_CHECKING:
 
 ROLES: Mapping[str, frozenset[str]] = {
     "owner": frozenset(
-        {"staff", "people", "choices", "inspect", "figures", "ledger", "proofs", "looks", "jobs", "connections"}
+        {
+            *("staff", "people", "choices", "inspect", "figures", "ledger", "proofs", "looks", "jobs", "connections"),
+            *("data", "texts", "publish", "setup"),
+        }
     ),
-    "dpo": frozenset({"people", "choices", "inspect", "figures", "ledger", "proofs", "looks", "jobs"}),
-    "marketer": frozenset({"figures"}),
+    "dpo": frozenset({"people", "choices", "inspect", "figures", "ledger", "proofs", "looks", "jobs"})
+    | {"data", "texts", "setup"},
+    "marketer": frozenset({"figures", "data", "texts"}),
     "analyst": frozenset({"figures"}),
     "agent": frozenset({"people", "choices", "inspect"}),
-    "auditor": frozenset({"inspect", "figures", "ledger", "proofs", "looks"}),
+    "auditor": frozenset({"inspect", "figures", "ledger", "proofs", "looks", "data"}),
 }
 """By role: what its members may do. No role sees a person without a recorded look.
 
 `people`: see who somebody is; `inspect`: what a person they name has said, and how it is proved, without who they are;
-`proofs`: take such proofs away; `figures`: numbers of people that show nobody; `looks`: who looked at whom, when, why.
+`proofs`: take such proofs away; `figures`: numbers of people that show nobody; `looks`: who looked at whom, when, why;
+`data`: which data there are, and what reads them; `texts`: write the words of the policy that comes next; `publish`:
+put it in force, which the data protection officer never does; `setup`: see what lacks.
+Source: GDPR Art. 38(6).
 """
 
-INVITATION = "staff_invitation"
-"""The kind of link by which somebody joins."""
 FIRST_LASTS, INVITED_LASTS = DAY, 7 * DAY
 """How long the first owner's link and others' work, in microseconds."""
 PATIENCE = 5
@@ -104,45 +103,47 @@ class Member:
 def first_owner(house: House) -> str | None:
     """The link by which the first owner joins, good for a day and once; `None` when somebody owns the house already."""
     with house.reading() as conn:
-        if db.fetch(conn, "SELECT 1 FROM staff_member WHERE role = 'owner' AND state = 'active'"):
+        if _owned(conn):
             return None
-    return links.seal(house, INVITATION, {"role": "owner", "by": "house", "first": 1}, FIRST_LASTS)
+    return links.seal(house, offers.OFFER, {"first": 1}, FIRST_LASTS)
 
 
 def invite(house: House, role: str, by: Member) -> str:
-    """A link by which one more member joins in a role; raises `BadInput` for an unknown role."""
+    """A link by which one more member joins in a role, recorded; raises `BadInput` for an unknown role."""
     _check_role(role)
-    if not by.may("staff"):
-        raise BadInput("only owners invite")
-    return links.seal(house, INVITATION, {"role": role, "by": by.actor}, INVITED_LASTS)
+    with house.writing() as conn:
+        if not may_invite(conn, by.actor):
+            raise BadInput("only owners invite")
+        return offers.make(house, conn, secrets.token_hex(16), offers.INVITED, role, by.actor, INVITED_LASTS)
+
+
+def invited(house: House, token: str) -> str:
+    """The role that an invitation is for. Raises `offers.Over` for one that ended, `links.Forged` for none."""
+    with house.reading() as conn:
+        return _invited(house, conn, token).role
 
 
 def join(house: House, token: str, login: str, name: str, password: str) -> Member:
     """Take up an invitation, once; `password` is already hashed. Raises `Conflict` for a login that is taken.
 
-    An invitation ends with the right of whoever made it: then it raises `Expired`, as for one whose time is over.
+    Raises as `invited` does: an invitation ends with the right of whoever made it.
     """
     if not _LOGIN.fullmatch(login) or not 1 <= len(name.strip()) <= 128:
         raise BadInput("a member needs a name, and a login of 3 to 128 characters without spaces")
     with house.writing() as conn:
-        link = links.spend(house, conn, INVITATION, token)
-        if link.payload.get("first") and _owned(conn):
-            raise Conflict("somebody owns this house already; ask them for an invitation")
-        if not link.payload.get("first") and not _invites(conn, link["by"]):
-            raise links.Expired(link)
-        digest = _digest(house, login)
+        offer = _invited(house, conn, token)
+        digest, member = login_digest(house, login), offer.member
         if db.fetch(conn, "SELECT 1 FROM staff_member WHERE login = ?", (digest,)):
             raise Conflict("this login is taken; choose another")
-        member, now = secrets.token_hex(16), house.clock()
-        sealed = _seal(house, member, {"name": name.strip(), "login": login, "second": ""})
-        values = (member, digest, sealed, link["role"], password, "active", 0, 0, 0, now)
+        sealed = sealed_row(house, member, {"name": name.strip(), "login": login, "second": ""})
+        values = (member, digest, sealed, offer.role, password, "active", 0, 0, 0, house.clock())
         db.run(
             conn,
             "INSERT INTO staff_member (id, login, sealed, role, password, state, wrong, locked_until, last_code, made) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         )
-        _record(house, conn, member, "joined", link["role"], str(link["by"]), now)
+        offers.record(house, conn, member, "joined", offer.role, offer.by)
     return member_of(house, member)
 
 
@@ -161,7 +162,7 @@ def by_login(house: House, login: str) -> Member | None:
         rows = db.fetch(
             conn,
             f"SELECT {_COLUMNS} FROM staff_member WHERE login = ? AND state = 'active'",
-            (_digest(house, login),),
+            (login_digest(house, login),),
         )
     return _read(house, rows[0]) if rows else None
 
@@ -196,55 +197,95 @@ def attempted(house: House, member: Member, *, right: bool, code: int = 0) -> No
 
 def set_second(house: House, member: Member, secret: str) -> None:
     """Keep the secret of a member's one-time codes, sealed."""
-    said = {"name": member.name, "login": member.login, "second": secret}
     with db.write(house.engine) as conn:
-        sealed = _seal(house, member.id, said)
-        db.run(conn, "UPDATE staff_member SET sealed = ? WHERE id = ?", (sealed, member.id))
+        _set_second(house, conn, member, secret)
 
 
 def change_role(house: House, identifier: str, role: str, by: Member) -> None:
     """Give a member another role; the last owner stays one. Recorded."""
     _check_role(role)
-    _change(house, identifier, by, "UPDATE staff_member SET role = ? WHERE id = ?", role, "role", role)
+    with house.writing() as conn:
+        _change(conn, identifier, by, "role", role)
+        offers.record(house, conn, identifier, "role", role, by.actor)
+        if "staff" not in ROLES[role]:
+            offers.revoke_made_by(house, conn, f"staff:{identifier}", by.actor)
 
 
 def remove(house: House, identifier: str, by: Member) -> None:
-    """End a member's access; what they did stays under their identifier. The last owner stays. Recorded."""
-    _change(house, identifier, by, "UPDATE staff_member SET state = ? WHERE id = ?", "left", "left", None)
+    """End a member's access at once: sign-ins, passkeys and the links that they made. Recorded; the last owner stays.
 
-
-def _change(house: House, identifier: str, by: Member, sql: str, value: str, act: str, role: str | None) -> None:
+    What they did stays under their identifier.
+    """
     found = member_of(house, identifier)
     with house.writing() as conn:
-        if not _invites(conn, by.actor):  # by what holds now: they may have been removed since the page was shown
-            raise BadInput("only owners change who may do what")
-        if db.run(conn, f"{sql} AND state = 'active'", (value, identifier)).rowcount != 1:
-            raise Conflict("this member has left already")
-        if not _owned(conn):
-            raise Conflict("a house needs an owner; make somebody else one first")
-        _record(house, conn, identifier, act, role or found.role, by.actor, house.clock())
+        _change(conn, identifier, by, "state", "left")
+        shut_out(conn, identifier)
+        offers.record(house, conn, identifier, "left", found.role, by.actor)
+        offers.revoke_made_by(house, conn, found.actor, by.actor)
 
 
-def _invites(conn: Connection, by: str) -> bool:
-    """Whether the member whom the ledger names so may still invite: nobody comes back by an invitation of their own."""
+def shut_out(conn: Connection, identifier: str) -> None:
+    """End every sign-in of a member, and forget their passkeys."""
+    db.run(conn, "DELETE FROM web_session WHERE who = ?", (identifier,))
+    passkeys.forget(conn, identifier)
+
+
+def may_invite(conn: Connection, by: str) -> bool:
+    """Whether somebody, as the ledger names them, may say now who joins: an owner, or the house's own command line."""
+    return _may(conn, by, "staff")
+
+
+def refuse_staff(conn: Connection, by: str, what: str) -> None:
+    """Raise `Denied` where a member of staff does what their role, as it is now, does not allow."""
+    if not _may(conn, by, what):
+        raise Denied("role", "your role does not allow this; ask an owner of this house")
+
+
+def _may(conn: Connection, by: str, what: str) -> bool:
+    if not by.startswith("staff:"):
+        return True
     rows = db.fetch(conn, "SELECT role, state FROM staff_member WHERE id = ?", (by.removeprefix("staff:"),))
-    return any(state == "active" and "staff" in ROLES[role] for role, state in rows)
+    return any(state == "active" and what in ROLES[role] for role, state in rows)
+
+
+def set_anew(house: House, conn: Connection, member: Member, password: str) -> None:
+    """Give a member another password (hashed already) and no second factor; how they signed in before is over."""
+    # Codes of before are those of another secret: the first of the new one is good, whenever the last one was used.
+    sql = "UPDATE staff_member SET password = ?, wrong = 0, locked_until = 0, last_code = 0 WHERE id = ?"
+    db.run(conn, sql, (password, member.id))
+    _set_second(house, conn, member, "")
+    shut_out(conn, member.id)
+
+
+def _set_second(house: House, conn: Connection, member: Member, secret: str) -> None:
+    sealed = sealed_row(house, member.id, {"name": member.name, "login": member.login, "second": secret})
+    db.run(conn, "UPDATE staff_member SET sealed = ? WHERE id = ?", (sealed, member.id))
+
+
+def _invited(house: House, conn: Connection, token: str) -> offers.Offer:
+    link = offers.opened(house, token)
+    if link.payload.get("first"):
+        if _owned(conn):
+            raise offers.Over(link, offers.USED)
+        return offers.Offer(secrets.token_hex(16), offers.INVITED, "owner", "house", 0, Instant(0), link.until)
+    offer = offers.taken_up(house, conn, link, offers.INVITED)
+    if not may_invite(conn, offer.by):
+        raise offers.Over(link, offers.REVOKED)
+    return offer
+
+
+def _change(conn: Connection, identifier: str, by: Member, column: Literal["role", "state"], value: str) -> None:
+    if not may_invite(conn, by.actor):  # by what holds now: they may have been removed since the page was shown
+        raise BadInput("only owners change who may do what")
+    sql = f"UPDATE staff_member SET {column} = ? WHERE id = ? AND state = 'active'"
+    if db.run(conn, sql, (value, identifier)).rowcount != 1:
+        raise Conflict("this member has left already")
+    if not _owned(conn):
+        raise Conflict("a house needs an owner; make somebody else one first")
 
 
 def _owned(conn: Connection) -> bool:
     return bool(db.fetch(conn, "SELECT 1 FROM staff_member WHERE role = 'owner' AND state = 'active' LIMIT 1"))
-
-
-def _record(house: House, conn: Connection, member: str, act: str, role: str, by: str, now: Instant) -> None:
-    entry: dict[str, Any] = {"kind": "staff", "member": member, "act": act, "staff_role": role, "by": by}
-    house.record(conn, [entry | _standing(house, conn)], now)
-
-
-def _standing(house: House, conn: Connection) -> dict[str, str]:
-    try:
-        return dict(published(conn, house.present(conn)).document.controller.standing)
-    except PacteError:  # before a policy is in force
-        return {"role": "controller"}
 
 
 def _check_role(role: str) -> None:
@@ -257,23 +298,5 @@ _COLUMNS = "id, sealed, role, password, state, wrong, locked_until, last_code, m
 
 def _read(house: House, row: tuple[Any, ...]) -> Member:
     member, sealed, role, password, state, wrong, locked, code, made = row
-    said = _open(house, member, bytes(sealed))
+    said = opened_row(house, member, bytes(sealed))
     return Member(member, said["name"], said["login"], role, password, said["second"], state, wrong, locked, code, made)
-
-
-def _seal(house: House, member: str, said: Mapping[str, str]) -> bytes:
-    nonce = os.urandom(12)
-    return nonce + AESGCM(house.keys.house_key("staff")).encrypt(nonce, canonical(dict(said)), member.encode())
-
-
-def _open(house: House, member: str, sealed: bytes) -> dict[str, str]:
-    try:
-        opened = AESGCM(house.keys.house_key("staff")).decrypt(sealed[:12], sealed[12:], member.encode())
-    except InvalidTag:
-        raise Unsafe("a row of the staff was changed by somebody else; put back your newest copy") from None
-    found: dict[str, str] = json.loads(opened)
-    return found
-
-
-def _digest(house: House, login: str) -> str:
-    return hmac.digest(house.keys.house_key("staff-login"), login.strip().lower().encode(), "sha256").hex()

@@ -14,67 +14,31 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Column, Connection, String, Table
+from sqlalchemy import Connection
 
 from pacte.app import posting
 from pacte.app.ask import ACCOUNTABILITY
 from pacte.app.jobs import Later, Waiting
 from pacte.app.people import people_of_all
+from pacte.app.receivers import DEAD, GIVEN_UP, GONE, LATE, SEND, named, note, state_of
 from pacte.app.settings import WebhookSettings
 from pacte.consent import state
+from pacte.consent.choices import PROTECTIVE
 from pacte.gate import rules as stored
-from pacte.kernel import db, jobs
-from pacte.kernel.db import Int64, metadata
-from pacte.kernel.errors import BadInput, NotFound
+from pacte.kernel import jobs
+from pacte.kernel.errors import BadInput
 from pacte.kernel.ids import SubjectId
-from pacte.kernel.instant import DAY, SECOND, Instant, to_iso
+from pacte.kernel.instant import SECOND, Instant, to_iso
 from pacte.kernel.jobs import Job
 from pacte.keys.pseudonym import pseudonym
 from pacte.ledger import log
 
 if TYPE_CHECKING:
     from pacte.app.house import House
-
-SEND = "webhook"
-"""The kind of job that sends one message to one receiver."""
-LATE, GIVEN_UP = DAY, 3 * DAY
-"""After how long a message that was not taken counts as late, and is given up, in microseconds."""
-FIRST_REST, LONGEST_REST = 5 * SECOND, 3_600 * SECOND
-"""How long a receiver rests after it failed once; doubled each time, and at most."""
-DEAD, GONE = "dead", "gone"
-"""Why a message waits: it was tried for three days; the receiver said that it is gone for good (HTTP 410)."""
-WITHDRAWING = frozenset({"withdrawn", "objected", "refused", "restricted"})
-
-receiver_table = Table(
-    "webhook_receiver",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("failures", Int64, nullable=False),  # in a row
-    Column("rest_until", Int64, nullable=False),
-    Column("last_answer", Int64),  # when it last took a message
-    Column("last_failure", Int64),
-    Column("error", String(64)),  # the code of its last failure
-    sqlite_with_rowid=False,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """How a receiver fares: messages that go out by themselves, dead ones, failures in a row, its last days."""
-
-    name: str
-    settings: WebhookSettings
-    waiting: int
-    dead: int
-    failures: int
-    last_answer: Instant | None
-    last_failure: Instant | None
-    error: str
 
 
 def announce(conn: Connection, house: House, entries: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
@@ -106,7 +70,7 @@ def event_of(entry: Mapping[str, Any]) -> str | None:
     """The event that an entry is; `None` for one that nobody is told of."""
     kind = entry["kind"]
     if kind == "choice":
-        return "choice.withdrawn" if entry["act"] in WITHDRAWING else "choice.recorded"
+        return "choice.withdrawn" if entry["act"] in PROTECTIVE else "choice.recorded"
     if kind == "erasure":
         return {"restricted": "erasure.begun", "done": "erasure.done"}.get(entry["step"])
     return {"stop": "stop.begun", "stop_lifted": "stop.lifted", "notice": "notice.published"}.get(kind)
@@ -120,28 +84,28 @@ def send(house: House, job: Job, now: Instant) -> Waiting | Later | None:
     receiver = next((one for one in house.settings.webhooks if one.name == job.target), None)
     with house.reading() as conn:
         entry = log.entry(conn, int(job.entry or 0))
-        state = _state(conn, str(job.target))
+        resting = state_of(conn, str(job.target))
     if receiver is None:
         return Waiting("no_receiver")
     if entry is None:  # redacted since: nothing is left to tell
         return None
     if job.error in (DEAD, GONE):
         return Waiting(job.error)
-    if state.rest_until > now:
-        return Later(Instant(state.rest_until))
+    if resting.rest_until > now:
+        return Later(Instant(resting.rest_until))
     body = payload(house, receiver, int(job.entry or 0), entry)
     try:
-        status = posting.post(receiver, body, headers(house, receiver, identifier(house, job), now, body))
+        status = posting.post(receiver, body, headers(house, receiver, identifier(house, job), now, body), house.path)
         if not 200 <= status < 300:
             raise posting.Refused(status)
     except posting.Failed as failed:
-        rested = _note(house, receiver.name, failed.code)
+        rested = note(house, receiver.name, failed.code)
         if isinstance(failed, posting.Refused) and failed.status == 410:
             return Waiting(GONE)
         if now >= (job.deadline or now) - LATE + GIVEN_UP:
             return Waiting(DEAD)
         return Later(rested, failed.code)
-    _note(house, receiver.name, "")
+    note(house, receiver.name, "")
     return None
 
 
@@ -194,14 +158,6 @@ def secret(house: House, name: str) -> str:
     return f"whsec_{base64.b64encode(_shared(house, receiver)).decode()}"
 
 
-def named(house: House, name: str) -> WebhookSettings:
-    """The receiver of a name; raises `NotFound`."""
-    for receiver in house.settings.webhooks:
-        if receiver.name == name:
-            return receiver
-    raise NotFound("no receiver of that name; settings.toml declares them under `[[webhooks]]`")
-
-
 def pseudonyms(house: House, receiver: WebhookSettings, people: Sequence[str], by: str) -> list[str | None]:
     """Under which name a receiver hears of each of these people; `None` for nobody known, or for several.
 
@@ -216,89 +172,6 @@ def pseudonyms(house: House, receiver: WebhookSettings, people: Sequence[str], b
         if known:
             house.record(conn, [{**look, "subject": subject} for subject in sorted(known)], house.clock())
     return [name_of(house, receiver, alone[one]) if alone.get(one) in known else None for one in people]
-
-
-def receivers(house: House) -> list[Receiver]:
-    """Every receiver that the settings declare, and how it fares."""
-    with house.reading() as conn:
-        found = []
-        for one in house.settings.webhooks:
-            state = _state(conn, one.name)
-            rows = db.fetch(
-                conn,
-                "SELECT state, error, count(*) FROM job WHERE kind = ? AND target = ? AND state <> 'done' "
-                "GROUP BY state, error",
-                (SEND, one.name),
-            )
-            dead = sum(n for state_, error, n in rows if state_ == jobs.WAITING and error in (DEAD, GONE))
-            waiting = sum(n for _, _, n in rows) - dead
-            found.append(
-                Receiver(
-                    one.name, one, waiting, dead, state.failures, state.last_answer, state.last_failure, state.error
-                )
-            )
-    return found
-
-
-def dead(house: House, name: str = "", most: int = 1_000) -> list[Job]:
-    """Messages that nobody took, oldest first: of one receiver, or of all."""
-    with house.reading() as conn:
-        found = [job for job in jobs.listed(conn, jobs.WAITING) if job.kind == SEND and job.error in (DEAD, GONE)]
-    return sorted((job for job in found if name in ("", job.target)), key=lambda job: job.entry or 0)[:most]
-
-
-def resend(house: House, name: str = "", entries: Sequence[int] = ()) -> int:
-    """Send dead messages again, of one receiver or of all, some or all of them; answers how many. It rests no more.
-
-    Raises `NotFound` for a receiver that is not declared, or where there is nothing to send again.
-    """
-    if name:
-        named(house, name)
-    wanted = [job for job in dead(house, name, 1_000_000) if not entries or job.entry in entries]
-    if not wanted:
-        raise NotFound("no dead message like that; see `pacte webhooks dead`")
-    now = house.clock()
-    with db.write(house.engine) as conn:
-        for job in wanted:
-            jobs.anew(conn, job.id, now, Instant(now + LATE))
-        for receiver in sorted({str(job.target) for job in wanted}):
-            db.run(conn, "UPDATE webhook_receiver SET failures = 0, rest_until = 0 WHERE name = ?", (receiver,))
-    return len(wanted)
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    failures: int = 0
-    rest_until: int = 0
-    last_answer: Instant | None = None
-    last_failure: Instant | None = None
-    error: str = ""
-
-
-def _state(conn: Connection, name: str) -> _State:
-    sql = "SELECT failures, rest_until, last_answer, last_failure, error FROM webhook_receiver WHERE name = ?"
-    for failures, rest, answer, failure, error in db.fetch(conn, sql, (name,)):
-        return _State(failures, rest, answer, failure, error or "")
-    return _State()
-
-
-def _note(house: House, name: str, error: str) -> Instant:
-    """Note how an attempt ended; after a failure the receiver rests, each time twice as long. Answers until when."""
-    now = house.clock()
-    with db.write(house.engine) as conn:
-        before = _state(conn, name)
-        failures = before.failures + 1 if error else 0
-        rest = now + min(FIRST_REST * 2 ** min(failures - 1, 30), LONGEST_REST) if error else 0
-        answer, failure = (before.last_answer, now) if error else (now, before.last_failure)
-        db.run(
-            conn,
-            "INSERT INTO webhook_receiver (name, failures, rest_until, last_answer, last_failure, error) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET failures = excluded.failures, "
-            "rest_until = excluded.rest_until, last_answer = excluded.last_answer, "
-            "last_failure = excluded.last_failure, error = excluded.error",
-            (name, failures, rest, answer, failure, error or None),
-        )
-    return Instant(rest)
 
 
 def _purposes(entry: Mapping[str, Any]) -> set[str] | None:

@@ -7,16 +7,17 @@ from typing import Any
 
 from babel import Locale
 
-from pacte.kernel.i18n import catalogue, counted, day, moment, text
+from pacte.kernel.i18n import LANGUAGES, catalogue, counted, day, moment, text
+from pacte.policy import channels
 from pacte.policy.vocabulary import STANDING_CHOICES
 
 A_MINUTE = 60_000_000
 """Entries of one batch share their time: what took effect less than a minute earlier took effect then."""
 
 
-def describe(entry: Mapping[str, Any], lang: str) -> str:
-    """One ledger entry in words, with the moment it takes effect where that is another one."""
-    words = what(entry, lang)
+def describe(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None = None) -> str:
+    """One ledger entry in words, with the moment it takes effect where that is another one; `titles` as for `what`."""
+    words = what(entry, lang, titles)
     other = takes_effect(entry)
     return words if other is None else f"{words} {text('app', 'effective', lang, moment=moment(other, lang))}"
 
@@ -28,7 +29,7 @@ def takes_effect(entry: Mapping[str, Any]) -> int | None:
 
 
 def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None = None) -> str:
-    """What one ledger entry says; `titles` are the purposes' names in `lang` where they are known."""
+    """What one ledger entry says; `titles` are names in `lang`, where known: of purposes, `form:…`, `recipient:…`."""
     kind = entry["kind"]
     key = f"entry.{kind}"
     values: dict[str, str | int] = {name: value for name, value in entry.items() if isinstance(value, str)}
@@ -41,8 +42,16 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
         values |= {"who": text("app", f"who.{voice}", lang), "proof": _proof(entry, lang)}
     if kind == "staff":
         values["role"] = staff_role(entry["staff_role"], lang)
-    if kind in ("look", "look_aside"):
+    if kind in ("look", "look_aside", "sought"):
         values["reason"] = look_reason(entry["reason"], lang)
+    if kind in ("told", "recipient_told"):
+        values["how"] = _how(entry["how"], lang)
+    if kind in ("form", "notice"):
+        values["locale"] = language_name(entry["locale"], lang)
+    if kind == "form":
+        values["name"] = (titles or {}).get(f"form:{entry['name']}", entry["name"])
+    if kind == "recipient_told":
+        values["recipient"] = _recipient(entry["recipient"], titles)
     if kind in ("stop", "stop_lifted"):
         values["scope"] = purpose_name(entry["scope"], lang, titles)
     if kind == "keys":
@@ -65,6 +74,27 @@ def look_reason(code: str, lang: str) -> str:
     return text("app", key, lang) if key in catalogue("app") else code
 
 
+def job_ended(code: str, lang: str) -> str:
+    """Why a job ended without being done; where the gate denied it, the gate's reason."""
+    if f"job_ended.{code}" in catalogue("app"):
+        return text("app", f"job_ended.{code}", lang)
+    if f"reason.{code}" in catalogue("policy"):
+        return text("app", "job_ended.denied", lang, reason=text("policy", f"reason.{code}", lang))
+    return text("app", "job_ended.other", lang, code=code)
+
+
+def language_name(locale: str, lang: str) -> str:
+    """A language in words; one that is none of ours stays as it is."""
+    spoken = locale.partition("-")[0]
+    return text("policy", f"diff.word.{spoken}", lang) if spoken in LANGUAGES else locale
+
+
+def _how(code: str, lang: str) -> str:
+    """How somebody was told, in words where the way is one of ours."""
+    key = f"how.{code}"
+    return text("app", key, lang) if key in catalogue("app") else code
+
+
 def staff_role(name: str, lang: str) -> str:
     """A role of the staff in words."""
     key = f"staff_role.as_{name}"
@@ -75,11 +105,14 @@ def target(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None
     """What a choice or a use is about: the purpose, by which channel, for which recipient."""
     words = purpose_name(entry["purpose"], lang, titles)
     if channel := entry.get("channel"):
-        key = f"channel.{channel}"
-        words += " " + (text("app", key, lang) if key in catalogue("app") else text("app", "by", lang, channel=channel))
+        words += " " + channels.by(channel, lang)
     if recipient := entry.get("recipient"):
-        words += " " + text("app", "to", lang, recipient=recipient)
+        words += " " + text("app", "to", lang, recipient=_recipient(recipient, titles))
     return words
+
+
+def _recipient(name: str, titles: Mapping[str, str] | None) -> str:
+    return (titles or {}).get(f"recipient:{name}", name)
 
 
 def purpose_name(purpose: str, lang: str, titles: Mapping[str, str] | None = None) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pacte.app.ahead import LATE
-from pacte.app.jobs import HANDLERS, ROUND, Later, Waiting, before_round, remind
+from pacte.app.jobs import HANDLERS, ROUND, Ended, Later, Waiting, before_round, remind
 from pacte.kernel import crash, db, jobs
 from pacte.kernel.errors import PacteError
 from pacte.kernel.instant import DAY, SECOND, Instant
@@ -34,12 +34,16 @@ LOOK_AGAIN = DAY
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a worker did: jobs done, jobs that wait for somebody, attempts that failed, and all that is overdue now."""
+    """What a worker did: jobs done, jobs that wait for somebody, attempts that failed, and all that is overdue now.
+
+    `ended` are jobs that ended without being done, since no later attempt could do them.
+    """
 
     done: int
     waiting: int
     failed: int
     overdue: int
+    ended: int = 0
 
 
 def work(
@@ -68,7 +72,7 @@ def work(
             stop.wait(PAUSE)
     with house.reading() as conn:
         overdue = jobs.counts(conn, house.clock())["overdue"]
-    return Report(tally["done"], tally["waiting"], tally["failed"], overdue)
+    return Report(tally["done"], tally["waiting"], tally["failed"], overdue, tally["ended"])
 
 
 def _claim(house: House, worker: str, most: int) -> list[Claim]:
@@ -83,9 +87,9 @@ def _claim(house: House, worker: str, most: int) -> list[Claim]:
 def _do(house: House, claim: Claim, trusted: Instant | None = None) -> str:
     """Do one job and record how it ended; answers that in a word."""
     now, kind = house.clock(), claim.job.kind
-    failure, waiting = "", None
+    failure, outcome = "", None
     try:
-        waiting = before_round(house, claim.job, now, trusted) or HANDLERS[kind](house, claim.job, now)
+        outcome = before_round(house, claim.job, now, trusted) or HANDLERS[kind](house, claim.job, now)
     except db.Damaged:
         raise  # no other attempt will read what is gone, and nobody reads a worker's tally
     except PacteError as error:
@@ -98,12 +102,15 @@ def _do(house: House, claim: Claim, trusted: Instant | None = None) -> str:
         if failure:
             jobs.fail(conn, claim, now, failure)
             return "failed"
-        if isinstance(waiting, Waiting):
-            jobs.wait(conn, claim, now, waiting.code, Instant(now + LOOK_AGAIN))
+        if isinstance(outcome, Waiting):
+            jobs.wait(conn, claim, now, outcome.code, Instant(now + LOOK_AGAIN))
             return "waiting"
-        if isinstance(waiting, Later):
-            jobs.put_off(conn, claim, now, waiting.at, waiting.code)
-            return "failed" if waiting.code else "put_off"
+        if isinstance(outcome, Later):
+            jobs.put_off(conn, claim, now, outcome.at, outcome.code)
+            return "failed" if outcome.code else "put_off"
+        if isinstance(outcome, Ended):
+            jobs.end(conn, claim, now, outcome.code)
+            return "ended"
         again = Instant(now + ROUND[kind]) if kind in ROUND else None
         jobs.finish(conn, claim, now, again, None if again is None else Instant(again + LATE))
         return "done"

@@ -148,13 +148,12 @@ def _expect_file(path: Path) -> None:
 
 
 def _expect_choices(house: House, path: Path, source: str) -> None:
-    from pacte.app.choose import published
     from pacte.app.house import MAPPING
+    from pacte.app.policies import document
     from pacte.intake.mapping import load_mapping
     from pacte.kernel.errors import BadInput
 
-    with house.reading() as conn:
-        policy = published(conn, house.present(conn)).document
+    policy = document(house)
     if not load_mapping(house.path / MAPPING, policy).source_for(path, source).choices:
         raise BadInput("this source does not hold choices, says mapping.yaml; bring it in with `pacte load`")
 

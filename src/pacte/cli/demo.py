@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from pacte.app import ask, prove
 from pacte.app.choose import choose
 from pacte.app.erase import erase, plan
 from pacte.app.exhibit import exhibit
+from pacte.app.held import is_held
 from pacte.app.house import ANCHORS, RECORDS, House, create
 from pacte.app.loading import load
 from pacte.app.publish import publish
@@ -37,6 +40,9 @@ from pacte.kernel.instant import now as system_clock
 from pacte.testing.retailer import Retailer, generate
 
 PURPOSE = "newsletter"
+MOST_PERSONAL = "my_tastes"
+LOOKED_AT = 2_000
+"""Among how many of its customers the demo looks for those whom it tells of."""
 COLUMNS = ("customers.city", "orders.order_count", "orders.last_order")
 
 
@@ -45,11 +51,11 @@ class Calendar:
 
     def __init__(self, today: Instant) -> None:
         self.today = today
-        self.days_ago = 30
+        self.days_ago: float = 30
 
     def __call__(self) -> Instant:
         """The instant of the story."""
-        return Instant(self.today - self.days_ago * DAY)
+        return Instant(self.today - round(self.days_ago * DAY))
 
 
 def tell(directory: Path | None, people: int, seed: int, lang: str, as_json: bool) -> None:
@@ -60,11 +66,12 @@ def tell(directory: Path | None, people: int, seed: int, lang: str, as_json: boo
     story = _Story(lang, as_json)
     started = time.monotonic()
     calendar = Calendar(system_clock())
-    shop = story.generate(home.parent / f"{home.name}-files", people, seed, calendar)
+    shop = story.generate(_files_of(home), people, seed, calendar)
     with create(home, lang=lang, clock=calendar) as house:
         write_letters_folder(home)
         story.load(house, shop)
         first, leaving, erased = story.audience(house, shop)
+        calendar.days_ago -= 1 / 144  # ten minutes later: the use and the withdrawal have instants of their own
         story.withdraw(house, leaving, first)
         calendar.days_ago = 2
         story.erase(house, erased)
@@ -73,6 +80,27 @@ def tell(directory: Path | None, people: int, seed: int, lang: str, as_json: boo
         key = house.vkey
     story.verify(home, proof, key)
     story.end(home, page, leaving, time.monotonic() - started)
+
+
+def clear(home: Path) -> None:
+    """Remove what an earlier demo left in `home` and beside it.
+
+    Raises `BadInput` for what no demo made, and while somebody serves it.
+    """
+    beside = _files_of(home)
+    if not home.exists():
+        return
+    if is_held(home):
+        raise BadInput("somebody serves the earlier demo (`pacte serve`); end that first, or name another directory")
+    if not (beside / "legacy_list.csv").is_file():
+        raise BadInput("no demo made what is in that directory, so it stays; name another one")
+    shutil.rmtree(home)
+    shutil.rmtree(beside)
+
+
+def _files_of(home: Path) -> Path:
+    """Where the fictional retailer's own files lie."""
+    return home.parent / f"{home.name}-files"
 
 
 class _Story:
@@ -210,18 +238,32 @@ class _Story:
 
 
 def _two_permitted(house: House, shop: Retailer) -> tuple[str, str]:
-    """E-mail addresses of two people whom the newsletter may write to; the second has bought something."""
-    leaving = ""
+    """E-mail addresses of two people whom the newsletter may write to, and who have bought something.
+
+    The first is one for whom the shop may also choose, at the highest level, where such a person is found soon.
+    """
+    chosen, others = "", list[str]()
+    for person in islice(_addresses(shop), LOOKED_AT):
+        if chosen and len(others) > 1:
+            break
+        wanted = not chosen and ask.may(house, person, MOST_PERSONAL).permitted
+        if not (wanted or len(others) < 2) or not ask.may(house, person, PURPOSE, channel="email").permitted:
+            continue
+        if "lake:orders" not in plan(house, person).counts:
+            continue
+        if wanted:
+            chosen = person
+        else:
+            others.append(person)
+    people = [chosen, *others] if chosen else others
+    if len(people) < 2:
+        raise BadInput("too few permitted people for the demo; generate more with `--people`")
+    return people[0], people[1]
+
+
+def _addresses(shop: Retailer) -> Iterator[str]:
     with shop.customers.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            person = f"email:{row['mail']}"
-            if not row["mail"] or not ask.may(house, person, PURPOSE, channel="email").permitted:
-                continue
-            if not leaving:
-                leaving = person
-            elif "lake:orders" in plan(house, person).counts:
-                return leaving, person
-    raise BadInput("too few permitted people for the demo; generate more with `--people`")
+        yield from (f"email:{row['mail']}" for row in csv.DictReader(lines) if row["mail"])
 
 
 def _program() -> str:

@@ -171,12 +171,18 @@ def demo(
         int, typer.Option("--people", metavar="N", min=200, max=1_000_000, help="How many customers to invent.")
     ] = 50_000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed invents the same customers.")] = 2026,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Take the place of an earlier demo in DIR, unless somebody serves it.")
+    ] = False,
     lang: LangOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """See it all on a fictional retailer: load, audience, withdrawal, erasure, proof, verification."""
+    from pacte.cli.demo import clear
     from pacte.cli.demo import tell as tell_story
 
+    if anew and directory is not None:
+        clear(directory)
     tell_story(directory, people, seed, language(lang), as_json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -38,12 +39,14 @@ def publish(house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOptio
         kept = publishing(home)
         there = bool(browser(home))
         taken = complete(home)
-    found = {"forms": len(kept), "pictures": taken, "browser": there}
+    found = {"forms": len(kept), "pictures": taken.count, "missing": taken.missing, "browser": there}
 
     def show() -> None:
-        tell(words("forms.kept", tongue, count=len(kept), pictures=taken))
+        tell(words("forms.kept", tongue, count=len(kept), pictures=taken.count))
         if not there:
             tell(words("forms.no_browser", tongue))
+        elif taken.missing:
+            tell(words("forms.no_picture", tongue, count=taken.missing))
 
     say(found, as_json, show)
 
@@ -103,6 +106,8 @@ def save(
         if png is not None:
             files[f"{name}.png"] = png
     written = []
+    with suppress(OSError):  # what cannot be made is told when the first file is
+        target.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         path = make_private(target / name)
         path.write_bytes(content)

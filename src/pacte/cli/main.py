@@ -1,8 +1,8 @@
 """`pacte`: the commands of a house, in the order in which a house meets them.
 
 pacte init · policy · publish · rules · pack · notice · forms · load · rejected · choice · may · audience · sql ·
-explain · replay · prove · receipt · verify · ledger · erase · stop · doctor · status · jobs · worker · serve · apikey ·
-webhooks · compact · keys · migrate · move · restore · demo
+explain · replay · prove · receipt · verify · ledger · erase · stop · doctor · status · jobs · worker · serve · staff ·
+apikey · webhooks · compact · keys · migrate · move · restore · demo
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pacte.cli import (
     restore,
     serve,
     sql,
+    staff,
     status,
     webhooks,
     witness,
@@ -77,6 +78,7 @@ duties.register(app)
 status.register(app)
 worker.register(app)
 serve.register(app)
+staff.register(app)
 apikey.register(app)
 webhooks.register(app)
 compact.register(app)

@@ -44,18 +44,22 @@ def serve(
         if (missing.name or "").startswith("pacte"):
             raise
         raise BadInput("needs the web extra; install it with `pip install pacte[web]`") from None
+    from pacte.app.held import held
     from pacte.app.staff import first_owner
 
     tongue = language(lang, house)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with opened(house) as home, serving(home, address, port, worker=worker, with_shop=with_shop) as url:
+    doors = {"worker": worker, "with_shop": with_shop}
+    with opened(house) as home, held(home.path), serving(home, address, port, **doors) as url:
         invitation = first_owner(home)
         owner = f"{url}/{tongue}/staff/join/{invitation}" if invitation else ""
 
         def show() -> None:
             tell(words("serve.open", tongue, url=url), whole=True)
+            if not (home.settings.mail.host or home.settings.mail.folder):
+                tell(words("serve.no_mail", tongue), whole=True)
             if owner:
                 tell(words("serve.owner", tongue), whole=True)
                 tell(owner, whole=True)

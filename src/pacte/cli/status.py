@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from pacte.kernel.instant import Instant
     from pacte.kernel.jobs import Job
 
-REASONS = ("no_connector", "clock_ahead", "dead", "gone", "no_receiver")
-"""Codes of waiting jobs that have words of their own."""
-
 jobs = typer.Typer(
     help="Show the jobs that are open; record one that was done by hand.",
     invoke_without_command=True,
@@ -91,14 +88,18 @@ def _show_status(found: Status, lang: str) -> None:
 def show_jobs(
     context: typer.Context, house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOption = False
 ) -> None:
-    """Show the jobs that are open: what, about whom (by subject identifier), for which recipient, until when, why."""
+    """Show the jobs that are open: what, about whom (by subject identifier), for which recipient, until when, why.
+
+    After them come those that ended in the last thirty days without being done, and why.
+    """
     if context.invoked_subcommand is not None:
         return
-    from pacte.app.duties import open_jobs
+    from pacte.app.duties import ended_jobs, open_jobs
 
     tongue = language(lang, house)
     with opened(house) as home:
         found, now = open_jobs(home)
+        found += ended_jobs(home)
     data = [
         {
             "id": job.id,
@@ -120,21 +121,29 @@ def show_jobs(
 
 def _show_jobs(found: list[Job], now: Instant, lang: str) -> None:
     from pacte.kernel.i18n import day
+    from pacte.kernel.jobs import ENDED
 
     for job in found:
         late = job.overdue(now)
-        until = "" if job.deadline is None else " " + words("jobs.until", lang, day=day(job.deadline, lang))
+        over = job.state == ENDED
+        until = "" if job.deadline is None or over else " " + words("jobs.until", lang, day=day(job.deadline, lang))
         about = "" if job.about is None else " " + words("jobs.about", lang, subject=job.about, target=job.target or "")
-        reason = "" if job.error is None else " " + words(_reason(job.error), lang, code=job.error)
+        reason = "" if job.error is None else " " + _reason(job.error, lang, over=over)
         state = words(f"jobs.{job.state}", lang)
         line = words("jobs.line", lang, id=job.id, kind=words(f"jobs.kind.{job.kind}", lang), state=state)
         tell(line + about + until + reason, mark="✗" if late else "·", color="red" if late else "dim")
-    if not found:
+    if all(job.state == ENDED for job in found):
         tell(words("jobs.none", lang), mark="✓", color="green")
 
 
-def _reason(error: str) -> str:
-    return f"jobs.reason.{error}" if error in REASONS else "jobs.reason.other"
+def _reason(error: str, lang: str, *, over: bool) -> str:
+    from pacte.app.wording import job_ended
+    from pacte.kernel.i18n import catalogue
+
+    key = f"jobs.reason.{error}"
+    if over:
+        return job_ended(error, lang)
+    return words(key if key in catalogue("cli") else "jobs.reason.other", lang, code=error)
 
 
 @jobs.command("done", short_help="Record that a recipient was told by hand.")

@@ -37,12 +37,12 @@ def register(app: typer.Typer) -> None:
 @webhooks.command("list", short_help="Every receiver, and how it fares.")
 def listed(house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOption = False) -> None:
     """Every receiver that settings.toml declares: what it is told of, what waits, what nobody took."""
-    from pacte.app import webhooks as app
+    from pacte.app import receivers as app
     from pacte.kernel.i18n import moment
 
     tongue = language(lang, house)
     with opened(house) as home:
-        found = app.receivers(home)
+        found = app.declared(home)
 
     def show() -> None:
         for one in found:
@@ -92,7 +92,7 @@ def secret(
 @webhooks.command("dead", short_help="Messages that nobody took.")
 def dead(to: NameOption = "", house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOption = False) -> None:
     """Messages that nobody took for three days, oldest first."""
-    from pacte.app import webhooks as app
+    from pacte.app import receivers as app
     from pacte.kernel.i18n import day
 
     tongue = language(lang, house)
@@ -125,7 +125,7 @@ def resend(
     as_json: JsonOption = False,
 ) -> None:
     """Send dead messages again, as if they were new; the worker takes them up."""
-    from pacte.app import webhooks as app
+    from pacte.app import receivers as app
 
     tongue = language(lang, house)
     with opened(house) as home:

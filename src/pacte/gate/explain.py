@@ -43,12 +43,16 @@ def explain(decision: Decision, lang: str) -> str:
 
 
 def because(reason: Reason, lang: str) -> str:
-    """The reason in words, with the law and article it comes from, or that it is a rule of the house."""
+    """The reason in a sentence, with the law and article it comes from, or that it is a rule of the house."""
+    return text("gate", "because", lang, reason=why(reason, lang))
+
+
+def why(reason: Reason, lang: str) -> str:
+    """The same within a sentence: without its own beginning and end."""
+    words = _words(reason, lang)
     if reason.pack == HOUSE:
-        return text("gate", "because_house", lang, reason=_words(reason, lang))
-    if not reason.article:
-        return text("gate", "because", lang, reason=_words(reason, lang))
-    return text("gate", "because_article", lang, reason=_words(reason, lang), article=citation(reason, lang))
+        return text("gate", "why_house", lang, reason=words)
+    return text("gate", "why_article", lang, reason=words, article=citation(reason, lang)) if reason.article else words
 
 
 def citation(reason: Reason, lang: str) -> str:

@@ -175,7 +175,7 @@ def _query(table: RuleTable, wanted: Sequence[str], purpose: PurposeRules) -> st
     for place, (dataset_name, names) in enumerate(sorted(by_dataset.items())):
         dataset = _datasets(table)[dataset_name]
         one = _one_row if dataset["per"] == "person" else _aggregates
-        hidden = {} if purpose.art9 else _telling(dataset)
+        hidden = {} if purpose.art9 else telling(dataset)
         joins.append(f"LEFT JOIN ({one(dataset_name, dataset, names, exact, hidden)}) d{place} USING (_no)")
         places |= dict.fromkeys(names, place)
     columns = "".join(f", d{places[name]}.{identifier(name)}" for name in wanted)
@@ -190,14 +190,14 @@ def _needed(table: RuleTable, wanted: Sequence[str], purpose: PurposeRules) -> d
         names = [name.partition(".")[2] for name in wanted if name.startswith(f"{dataset_name}.")]
         read = {"_no", "_collected"}
         read |= {name if dataset["per"] == "person" else dataset["aggregates"][name].get("field") for name in names}
-        read |= set() if purpose.art9 else set(_telling(dataset))
+        read |= set() if purpose.art9 else set(telling(dataset))
         held = {name: spec["type"] for name, spec in dataset["fields"].items() if "identity" not in spec}
         whole = schema_of({name: kind for name, kind in held.items() if name in read})
         found[dataset_name] = pa.schema([field for field in whole if field.name in read])
     return found
 
 
-def _telling(dataset: Dataset) -> dict[str, str]:
+def telling(dataset: Dataset) -> dict[str, str]:
     """Field → the condition that its value tells something of a special category. Source: GDPR Art. 9; CJEU C-184/20.
 
     What is compared is folded: capitals, accents and spaces around it make no difference. A pattern that ends in `*` is
@@ -207,7 +207,7 @@ def _telling(dataset: Dataset) -> dict[str, str]:
     for name, spec in dataset["fields"].items():
         patterns = [pattern for patterns in spec.get("reveals", {}).values() for pattern in patterns]
         if patterns and "identity" not in spec:
-            value = _folded(f"CAST({_value(dataset, name)} AS VARCHAR)")
+            value = _folded(f"CAST({readable(dataset, name)} AS VARCHAR)")
             met = " OR ".join(_meets(value, pattern) for pattern in patterns)
             found[name] = f"coalesce({met}, FALSE)"
     return found
@@ -224,15 +224,15 @@ def _folded(text: str) -> str:
 
 
 def _one_row(
-    name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str], telling: Mapping[str, str]
+    name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str], hidden: Mapping[str, str]
 ) -> str:
     """The newest row of each person; a value that tells what the purpose must not see is none."""
     columns = []
     for full in wanted:
         field = full.partition(".")[2]
-        value = _coarse(_value(dataset, field), None if full in exact else dataset["fields"][field].get("coarse"))
-        if field in telling:
-            value = f"CASE WHEN {telling[field]} THEN NULL ELSE {value} END"
+        value = rounded(readable(dataset, field), None if full in exact else dataset["fields"][field].get("coarse"))
+        if field in hidden:
+            value = f"CASE WHEN {hidden[field]} THEN NULL ELSE {value} END"
         columns.append(f"{value} AS {identifier(full)}")
     return (
         f"SELECT _no, {', '.join(columns)} FROM {identifier(name)} WHERE _no IS NOT NULL "
@@ -241,25 +241,25 @@ def _one_row(
 
 
 def _aggregates(
-    name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str], telling: Mapping[str, str]
+    name: str, dataset: Dataset, wanted: Sequence[str], exact: frozenset[str], hidden: Mapping[str, str]
 ) -> str:
     """Figures per person; a row of which any value tells what the purpose must not see counts for nothing in them."""
     columns = []
     for full in wanted:
         spec = dataset["aggregates"][full.partition(".")[2]]
-        value = f"{spec['take']}({_value(dataset, spec['field'])})" if "field" in spec else "count(*)"
-        columns.append(f"{_coarse(value, None if full in exact else spec.get('coarse'))} AS {identifier(full)}")
-    kept = "".join(f" AND NOT {condition}" for condition in telling.values())
+        value = f"{spec['take']}({readable(dataset, spec['field'])})" if "field" in spec else "count(*)"
+        columns.append(f"{rounded(value, None if full in exact else spec.get('coarse'))} AS {identifier(full)}")
+    kept = "".join(f" AND NOT {condition}" for condition in hidden.values())
     return f"SELECT _no, {', '.join(columns)} FROM {identifier(name)} WHERE _no IS NOT NULL{kept} GROUP BY _no"
 
 
-def _value(dataset: Dataset, field: str) -> str:
+def readable(dataset: Dataset, field: str) -> str:
     """A column as people read it: instants lie in the lake as microseconds."""
     column = identifier(field)
     return f"make_timestamp({column})" if dataset["fields"][field]["type"] == "instant" else column
 
 
-def _coarse(value: str, rounding: Mapping[str, Any] | None) -> str:
+def rounded(value: str, rounding: Mapping[str, Any] | None) -> str:
     """`value` rounded as the rules say."""
     if not rounding:
         return value

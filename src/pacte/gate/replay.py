@@ -83,6 +83,14 @@ def replay(conn: Connection, use: UseId, subject: SubjectId) -> Replay:
 
 def at(conn: Connection, subject: SubjectId, question: Question, rules: str | None = None) -> Answers:
     """The two answers to a question about the past; the second is seen from the ledger's present head."""
+    answers = both(conn, subject, question, rules)
+    if not answers.differ:
+        return answers
+    return replace(answers, between=tuple(_between(conn, subject, question, answers.by_true)))
+
+
+def both(conn: Connection, subject: SubjectId, question: Question, rules: str | None = None) -> Answers:
+    """The two answers alone, as `at` gives them, without the uses in between."""
     if evidence_ended(conn, subject):
         gone = Decision(False, Reason("evidence_expired"), question, rules or "", {}, subject=subject)
         return Answers(gone, gone)
@@ -92,10 +100,7 @@ def at(conn: Connection, subject: SubjectId, question: Question, rules: str | No
         rules = None if known_rules is None else known_rules[1]
     by_known = may(conn, subject, question, rules)
     by_true = may(conn, subject, replace(question, known=log.head(conn).size), rules)
-    answers = Answers(by_known, by_true)
-    if not answers.differ:
-        return answers
-    return Answers(by_known, by_true, tuple(_between(conn, subject, question, by_true)))
+    return Answers(by_known, by_true)
 
 
 def known_at(conn: Connection, as_of: Instant) -> int:

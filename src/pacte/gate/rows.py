@@ -1,7 +1,8 @@
-"""Release the rows of one person, as they are, to whoever answers that person.
+"""Release the rows of one person: to whoever answers that person as they are, to whoever serves them as declared.
 
 INVARIANT: rows leave for a `Permit` only, of that person alone, and only the columns that its recorded use declares.
-The internal number never leaves. What a purpose of many people sees is rounded; what somebody sees of themselves, not.
+The internal number never leaves. The house's own purposes see rows whole; a purpose of the policy sees them rounded as
+the policy says, and without those that reveal a special category for which it stands on no ground.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from sqlalchemy import Connection
 
 from pacte.gate import rules as stored
 from pacte.gate.permit import Permit
-from pacte.gate.release import Source
+from pacte.gate.questions import HOUSE
+from pacte.gate.release import Source, readable, rounded, telling
 from pacte.kernel.errors import Denied, NotFound
 from pacte.kernel.instant import Instant
 from pacte.kernel.redacted import Redacted
@@ -25,6 +27,7 @@ from pacte.lake.schema import schema_of
 from pacte.lake.segments import not_found
 from pacte.lake.source import identifier, open_lake
 from pacte.ledger import queries
+from pacte.policy.table import PurposeRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +50,52 @@ def rows_of_one(source: Source, permit: Permit, now: Instant) -> list[Row]:
     no = number(source.conn, permit.subject)
     if no is None:
         return []
-    datasets: dict[str, Any] = dict(stored.load(source.conn, permit.record.rules).datasets)
-    wanted = {name: _types(name, dataset, permit) for name, dataset in datasets.items()}
-    schemas = {name: schema_of(types) for name, types in wanted.items() if types}
+    table = stored.load(source.conn, permit.record.rules)
+    datasets: dict[str, Any] = dict(table.datasets)
+    views = [view for name, dataset in datasets.items() if (view := _view(name, dataset, permit, table.purposes))]
+    schemas = {view.name: view.schema for view in views}
     try:
         with open_lake(source.conn, source.lake, schemas, pa.array([no])) as duck:
-            return [row for name in schemas for row in _rows(duck, name, list(wanted[name]), no)]
+            return [row for view in views for row in _rows(duck, view, no)]
     except duckdb.IOException:
         raise not_found(source.conn, source.lake) from None
 
 
-def _types(name: str, dataset: Mapping[str, Any], permit: Permit) -> dict[str, str]:
-    """The permitted fields of a dataset that lie in the lake, and their types; identities are sealed elsewhere."""
-    return {
-        field: spec["type"]
-        for field, spec in dataset["fields"].items()
-        if "identity" not in spec and f"{name}.{field}" in permit.fields
-    }
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a permit shows of one dataset: its fields, how each is read, and which rows stay out of sight."""
+
+    name: str
+    schema: pa.Schema
+    fields: Mapping[str, str]
+    hidden: tuple[str, ...]
 
 
-def _rows(duck: duckdb.DuckDBPyConnection, dataset: str, fields: list[str], no: int) -> Iterator[Row]:
-    columns = ", ".join(map(identifier, ["_source", "_collected", *fields]))
-    query = f"SELECT {columns} FROM {identifier(dataset)} WHERE _no = ? ORDER BY _collected DESC, _row"
+def _view(name: str, dataset: Mapping[str, Any], permit: Permit, purposes: Mapping[str, PurposeRules]) -> _View | None:
+    """The permitted fields that lie in the lake; identities are sealed elsewhere. `None` where there are none."""
+    held = {field: spec for field, spec in dataset["fields"].items() if "identity" not in spec}
+    wanted = {field: spec for field, spec in held.items() if f"{name}.{field}" in permit.fields}
+    if not wanted:
+        return None
+    purpose = purposes[permit.purpose]
+    hidden = {} if purpose.art9 or permit.purpose.startswith(HOUSE) else telling(dataset)
+    fields = {field: _read(name, field, dataset, purpose) for field in wanted}
+    types = {field: spec["type"] for field, spec in held.items() if field in wanted or field in hidden}
+    return _View(name, schema_of(types), fields, tuple(hidden.values()))
+
+
+def _read(name: str, field: str, dataset: Mapping[str, Any], purpose: PurposeRules) -> str:
+    coarse = None if f"{name}.{field}" in purpose.exact else dataset["fields"][field].get("coarse")
+    return rounded(readable(dataset, field), coarse) if coarse else identifier(field)
+
+
+def _rows(duck: duckdb.DuckDBPyConnection, view: _View, no: int) -> Iterator[Row]:
+    columns = ", ".join([identifier("_source"), identifier("_collected"), *view.fields.values()])
+    kept = "".join(f" AND NOT {condition}" for condition in view.hidden)
+    query = f"SELECT {columns} FROM {identifier(view.name)} WHERE _no = ?{kept} ORDER BY _collected DESC, _row"
     for came_from, collected, *values in duck.execute(query, [no]).fetchall():
-        named = dict(zip(fields, values, strict=True))
-        yield Row(dataset, came_from or "", Instant(collected), Redacted(named))
+        named = dict(zip(view.fields, values, strict=True))
+        yield Row(view.name, came_from or "", Instant(collected), Redacted(named))
 
 
 def _refuse_foreign(conn: Connection, permit: Permit) -> None:

@@ -162,19 +162,25 @@ def role_of(table: RuleTable) -> dict[str, str]:
 
 
 def store_text(conn: Connection, digest: str, body: str) -> None:
-    """Keep a text that an entry names by its digest: a published policy, or the advice on one."""
+    """Keep a text that an entry names by its digest: a published policy, the advice on one, the layers of a notice."""
     if conn.execute(select(texts.c.digest).where(texts.c.digest == digest)).first() is None:
         conn.execute(insert(texts).values(digest=digest, body=body))
 
 
 def policy_text(conn: Connection, digest: str) -> str:
     """The text of the policy published under `digest`; raises `NotFound`, and `Unsafe` when it was changed since."""
-    body = conn.execute(select(texts.c.body).where(texts.c.digest == digest)).scalar()
+    body = text_of(conn, digest)
     if body is None:
         raise NotFound("the policy that this permit was given under is not stored here")
-    if hashlib.sha256(body.encode()).hexdigest() != digest:
+    return body
+
+
+def text_of(conn: Connection, digest: str) -> str | None:
+    """The text kept under a digest, `None` where there is none; raises `Unsafe` when it was changed since."""
+    body = conn.execute(select(texts.c.body).where(texts.c.digest == digest)).scalar()
+    if body is not None and hashlib.sha256(body.encode()).hexdigest() != digest:
         raise Unsafe("a stored policy was changed; its digest no longer matches, and nothing is decided by it")
-    return str(body)
+    return None if body is None else str(body)
 
 
 def text_in_force(conn: Connection, as_of: Instant) -> tuple[str, str | None] | None:

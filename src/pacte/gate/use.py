@@ -8,7 +8,7 @@ what was said since (see `proposal`). INVARIANT: the caller hands the permit on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -193,8 +193,38 @@ def was_in(conn: Connection, entry: Mapping[str, Any], subject: SubjectId) -> bo
     if entry["mode"] == "one":
         return bool(entry["subject"] == subject)
     member = membership.member_value(entry["use"], subject)
-    held = bucket(conn, entry["use"], membership.bucket_of(member))
-    return any(held[i : i + 16] == member for i in range(0, len(held), 16))
+    return member in _each(bucket(conn, entry["use"], membership.bucket_of(member)))
+
+
+def had(
+    conn: Connection, entries: Collection[Mapping[str, Any]], subject: SubjectId
+) -> tuple[frozenset[UseId], frozenset[UseId]]:
+    """Which of these recorded uses had this person, and of which nobody can say it any more; one look-up for all."""
+    alone = {UseId(entry["use"]) for entry in entries if entry["mode"] == "one" and entry["subject"] == subject}
+    members = {
+        UseId(entry["use"]): membership.member_value(entry["use"], subject)
+        for entry in entries
+        if entry["mode"] != "one" and entry["set"]["size"]
+    }
+    asked = [f"{use}{membership.bucket_of(member)}" for use, member in members.items()]
+    place = "s.use = substr(asked.value, 1, 32) AND s.bucket = CAST(substr(asked.value, 33) AS integer)"
+    sql = f"SELECT s.use, s.members FROM {db.among(conn, 'text')} AS asked CROSS JOIN gate_use_set AS s WHERE {place}"
+    held: dict[UseId, bytes] = dict(db.fetch(conn, sql, (db.listed(conn, asked),))) if asked else {}
+    found = {use for use, run in held.items() if members[use] in _each(bytes(run))}
+    # A bucket that is not stored is an empty one, or of a set that has reached its end.
+    unsure = [use for use in members if use not in held]
+    return frozenset(alone | found), frozenset(unsure) - _stored(conn, unsure)
+
+
+def _each(run: bytes) -> Iterator[bytes]:
+    return (run[i : i + membership.VALUE] for i in range(0, len(run), membership.VALUE))
+
+
+def _stored(conn: Connection, uses: Collection[UseId]) -> frozenset[UseId]:
+    """Of which of these uses a set is stored."""
+    held = "SELECT 1 FROM gate_use_set AS s WHERE s.use = asked.value"
+    sql = f"SELECT asked.value FROM {db.among(conn, 'text')} AS asked WHERE EXISTS ({held})"
+    return frozenset(UseId(row[0]) for row in db.fetch(conn, sql, (db.listed(conn, uses),))) if uses else frozenset()
 
 
 def end_sets(conn: Connection, now: Instant) -> int:

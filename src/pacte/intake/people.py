@@ -111,6 +111,16 @@ def notices_shown(run: Run, batch: Batch, collected: Sequence[Instant], faults: 
     return [digests[name] for name in names]
 
 
+def identity_groups(datasets: Mapping[str, Dataset]) -> dict[str, str]:
+    """By `dataset.field`, in the order of the policy: the group of the vault that each identity is sealed in."""
+    return {
+        f"{name}.{column}": group_of(dataset, column)
+        for name, dataset in datasets.items()
+        for column, declared in dataset.fields.items()
+        if declared.identity
+    }
+
+
 def group_of(dataset: Dataset, name: str) -> str:
     """The group of the vault in which an identity is sealed."""
     declared = dataset.fields[name]

@@ -10,9 +10,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from pacte.kernel.turns import alone
 from pacte.keys import seal
 from pacte.keys.store import KeyStore
 
+_REASON = re.compile(r'"reason":"(\w+)"')
 KEPT = 30 * DAY
 """How long rows set aside wait to be mended, in microseconds."""
 
@@ -88,6 +92,21 @@ def open_quarantine(path: Path, keys: KeyStore) -> Iterator[Kept]:
     for line in lines:
         plain = seal.unseal(key, base64.b64decode(line["row"]), _bound_to(load, line["line"]))
         yield Kept(line["line"], line.get("column", ""), line["reason"], Redacted(_row(plain)))
+
+
+def reasons(path: Path) -> dict[str, int]:
+    """How many rows of a load were set aside for which reason; none once their end has come. No row is opened."""
+    try:
+        at = path.stat()
+    except OSError:
+        return {}
+    return dict(_counted(path, at.st_mtime_ns, at.st_size))
+
+
+@lru_cache(maxsize=64)
+def _counted(path: Path, _changed: int, _size: int) -> Counter[str]:
+    with path.open(encoding="ascii") as lines:
+        return Counter(found[1] for found in map(_REASON.search, lines) if found)
 
 
 def forget(folder: Path, blinds: Collection[bytes]) -> int:

@@ -1,7 +1,9 @@
 """The job table: what must still be done, committed with what asked for it, claimed by one worker at a time.
 
 A job is named by what it is (`tell_recipient:812:mailer`), so that the same thing is never asked for twice. It is
-*ready* until a worker claims it, *waiting* when it cannot be done yet for a reason that a person must mend, and *done*.
+*ready* until a worker claims it, *waiting* when it cannot be done yet for a reason that a person must mend, and *done*;
+or it has *ended* without being done, since nothing could bring it about any more: it then says why for as long as what
+was done is remembered.
 INVARIANT: a job holds identifiers, names of the policy and codes, never a personal value.
 A claim ends by itself: the job of a worker that died is ready again, so that whoever does jobs may do one twice.
 """
@@ -21,7 +23,7 @@ from pacte.kernel.db import Int64, Row, metadata
 from pacte.kernel.errors import BadInput
 from pacte.kernel.instant import DAY, SECOND, Instant
 
-READY, CLAIMED, WAITING, DONE = "ready", "claimed", "waiting", "done"
+READY, CLAIMED, WAITING, DONE, ENDED = "ready", "claimed", "waiting", "done", "ended"
 
 CLAIM = 300 * SECOND
 """How long a worker has a job for itself before another may take it, in microseconds."""
@@ -54,6 +56,8 @@ Index(
     sqlite_where=text("state <> 'done'"),
     postgresql_where=text("state <> 'done'"),
 )
+_ENDED = "state = 'done' AND error IS NOT NULL"  # so that whoever looks for work passes over it
+Index("job_ended", job_table.c.changed, sqlite_where=text(_ENDED), postgresql_where=text(_ENDED))
 
 _COLUMNS = tuple(column.name for column in job_table.columns)
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -82,7 +86,7 @@ class Job(NamedTuple):
 
     def overdue(self, now: Instant) -> bool:
         """Whether it should have been done by now."""
-        return self.state != DONE and self.deadline is not None and self.deadline <= now
+        return self.state not in (DONE, ENDED) and self.deadline is not None and self.deadline <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,11 @@ def finish(
     return _settle(conn, claim, change, (due, deadline, now), again=again)
 
 
+def end(conn: Connection, claim: Claim, now: Instant, code: str) -> bool:
+    """The job ends without being done, for `code`: no later attempt could do it."""
+    return _settle(conn, claim, "state = 'done', error = ?, changed = ?", (_checked(code), now))
+
+
 def wait(conn: Connection, claim: Claim, now: Instant, code: str, again: Instant) -> bool:
     """The job cannot be done before somebody mends what `code` names; it is looked at `again` then."""
     return _settle(conn, claim, "state = 'waiting', error = ?, due = ?, changed = ?", (_checked(code), again, now))
@@ -224,7 +233,7 @@ def hasten_one(conn: Connection, name: str, now: Instant) -> bool:
 
 
 class Tally(NamedTuple):
-    """How many jobs of a kind are not done, and of these: whose last attempt failed, that wait, that are overdue."""
+    """How many jobs of a kind are not done; of these: failed last time, wait and are in time, are late."""
 
     open: int
     failed: int
@@ -237,9 +246,9 @@ _FAILED = "state = 'ready' AND attempts > 0 AND error IS NOT NULL"
 
 def tally(conn: Connection, now: Instant) -> dict[str, Tally]:
     """By kind: how many jobs are not done, and how they stand; counted where they lie, however many there are."""
-    how = (_FAILED, "state = 'waiting'", "deadline <= ?")
+    how = (_FAILED, "state = 'waiting' AND (deadline IS NULL OR deadline > ?)", "deadline <= ?")
     sums = ", ".join(f"sum(CASE WHEN {one} THEN 1 ELSE 0 END)" for one in how)
-    rows = db.fetch(conn, f"SELECT kind, count(*), {sums} FROM job WHERE state <> 'done' GROUP BY kind", (now,))
+    rows = db.fetch(conn, f"SELECT kind, count(*), {sums} FROM job WHERE state <> 'done' GROUP BY kind", (now, now))
     return {str(kind): Tally(*map(int, counts)) for kind, *counts in rows}
 
 
@@ -255,6 +264,12 @@ def listed(conn: Connection, state: str = "") -> list[Job]:
     where, asked = ("state = ?", (state,)) if state else ("state <> ?", (DONE,))
     rows = db.fetch(conn, f"SELECT {', '.join(_COLUMNS)} FROM job WHERE {where} ORDER BY due, id", asked)
     return [_read(row) for row in rows]
+
+
+def ended(conn: Connection, limit: int) -> list[Job]:
+    """The jobs that ended without being done, the latest first; each is forgotten with what was done then."""
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE {_ENDED} ORDER BY changed DESC, id LIMIT ?"
+    return [_read(row) for row in db.fetch(conn, sql, (limit,))]
 
 
 def done_by_hand(conn: Connection, name: str, now: Instant) -> bool:
@@ -293,6 +308,7 @@ def _settle(
 
 def _read(row: tuple[Any, ...]) -> Job:
     _, kind, about, entry, target, due, deadline, attempts, state, error, _, _ = row
+    state = ENDED if state == DONE and error else state
     return Job(kind, due, about, entry, target, deadline, attempts, state, error)
 
 

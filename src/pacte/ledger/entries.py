@@ -263,7 +263,7 @@ _FORMS: dict[str, Form] = {
             "purposes": _table_of(_list_of(_word)),
             "effective": _instant,
         },
-        {"says": _table_of(_list_of(_word))},
+        {"says": _table_of(_list_of(_word)), "layers": _hex64},
     ),
     "fact": _form(
         "fact",
@@ -370,11 +370,20 @@ _FORMS: dict[str, Form] = {
     ),
     "look": _form("look", {"subject": _hex32, "purpose": _word, "reason": _word}),
     "look_aside": _form("look_aside", {"load": _word, "rows": _count, "purpose": _word, "reason": _word}),
+    "sought": _form("sought", {"purpose": _word, "reason": _word}, {"whom": _hex32}),
     "recipient_told": _form(
         "recipient_told",
         {"subject": _hex32, "recipient": _word, "choice": _count, "effective": _instant, "how": _word},
     ),
-    "staff": _form("staff", {"member": _hex32, "act": _one_of("joined", "role", "left"), "staff_role": _word}),
+    "staff": _form(
+        "staff",
+        {
+            "member": _hex32,
+            "act": _one_of("invited", "joined", "role", "left", "relinked", "renewed", "revoked"),
+            "staff_role": _word,
+        },
+        {"until": _instant},
+    ),
     "api_key": _form(
         "api_key",
         {"key": _hex32, "act": _one_of("made", "revoked"), "scopes": _list_of(_word), "bound": _list_of(_scope)},

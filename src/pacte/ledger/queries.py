@@ -98,6 +98,17 @@ def about_of_kind(conn: Connection, subject: SubjectId, *kinds: str) -> list[tup
     return [(index, json.loads(body)) for index, body in found if body is not None]
 
 
+def answers(conn: Connection, stop: int) -> Iterator[tuple[str, SubjectId]]:
+    """(digest of a form, person) of every choice below ledger index `stop` that answers a form; reads all choices."""
+    query = select(entry_table.c.body).where(
+        entry_table.c.kind == "choice", entry_table.c.idx < stop, _holds(conn, b'"form":"')
+    )
+    for row in conn.execute(query):
+        entry = json.loads(row.body)
+        if "form" in entry:
+            yield entry["form"], SubjectId(entry["subject"])
+
+
 def evidence_ends(conn: Connection) -> Iterator[tuple[SubjectId, Instant]]:
     """Erased people whose evidence still stands, and the declared end of it."""
     steps = log.of_kind(conn, "erasure")
@@ -107,7 +118,9 @@ def evidence_ends(conn: Connection) -> Iterator[tuple[SubjectId, Instant]]:
             yield SubjectId(str(entry["subject"])), Instant(int(str(entry["evidence_until"])))
 
 
-CHANGES_NOTHING = ("form", "api_key", "look", "look_aside", "preference", "recipient_told", "use", "load", "staff")
+CHANGES_NOTHING = (
+    "form", "api_key", "look", "look_aside", "sought", "preference", "recipient_told", "use", "load", "staff",
+)  # fmt: skip
 """Kinds of entries that change no fact, rule or stop: what was decided before them would be decided again."""
 
 
@@ -130,6 +143,19 @@ def person_since(conn: Connection, subject: SubjectId, index: int) -> bool:
     nothing = ", ".join("?" * len(CHANGES_NOTHING))
     query = f"{ABOUT} AND idx >= ? AND kind NOT IN ({nothing}) LIMIT 1"
     return bool(fetch(conn, query, (index >> STRETCH, subject, index, *CHANGES_NOTHING)))
+
+
+def disturbed_since(conn: Connection, subject: SubjectId, index: int) -> bool:
+    """Whether an entry from `index` on, of this person or of nobody, could change a decision about this person.
+
+    It reads every entry from there on: for an `index` close to the end.
+    """
+    nothing = ", ".join("?" * len(CHANGES_NOTHING))
+    query = (
+        "SELECT 1 FROM ledger_entry WHERE idx >= ? AND (subject = ? OR subject IS NULL) "
+        f"AND kind NOT IN ({nothing}) LIMIT 1"
+    )
+    return bool(fetch(conn, query, (index, subject, *CHANGES_NOTHING)))
 
 
 def changed_since(conn: Connection, index: int) -> bool:

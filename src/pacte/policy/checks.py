@@ -9,14 +9,14 @@ from __future__ import annotations
 from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.categories import categories
 from pacte.policy.dataset_checks import check_dataset
-from pacte.policy.form_checks import check_form, texts_of_forms
+from pacte.policy.form_checks import check_form
 from pacte.policy.law_checks import GROUNDS, check_law, named_laws, outside, repeated, told_of
 from pacte.policy.mistakes import Mistakes, attempt
 from pacte.policy.model import Controller, Purpose, Recipient
+from pacte.policy.texts import lacking, languages, places
 from pacte.policy.tree import Path, Tree, shown
 
 _CONSENT_ONLY = ("minimum_grade", "expires_after", "explicit", "by_recipient", "asked_by")
-_TEXTS = ("title", "reason", "in_return", "decision", "worth")
 _SHOWN = ("reason", "source")
 _OBJECTABLE = ("consent", "legitimate_interests", "public_task")
 
@@ -62,16 +62,11 @@ def _languages(tree: Tree, mistakes: Mistakes) -> None:
     for path, language in declared:
         if language not in LANGUAGES:
             mistakes.unknown(path, "language", language, LANGUAGES)
-    wanted = [language for _, language in declared if language in LANGUAGES] or list(LANGUAGES)
-    places: list[Path] = [("evidence", "reason"), ("sources",)]
-    places += [("purposes", name, key) for name in tree.mapping("purposes") for key in _TEXTS]
-    places += [("purposes", name, "disclosure", "reason") for name in tree.mapping("purposes")]
-    places += [("personalisation", place, "title") for place in range(_length(tree, ("personalisation",)))]
-    places += texts_of_forms(tree)
-    for path in places:
+    wanted = languages(tree)
+    for path in places(tree):
         words = tree.mapping(*path)
         for language in [language for language in wanted if words and language not in words]:
-            mistakes.add(path, f"`{'.'.join(_steps(path))}` lacks the text in `{language}`")
+            mistakes.add(path, lacking(path, language))
         for language in [language for language in words if language not in wanted]:
             mistakes.unknown((*path, language), "language", language, wanted)
 
@@ -204,11 +199,6 @@ def _personalisation(tree: Tree, mistakes: Mistakes) -> None:
         elif purpose and (purpose.basis != "consent" or purpose.by_recipient):
             mistakes.add(here, f"`{shown(name)}` cannot be a level: expected consent, given for all recipients at once")
         seen.add(name)
-
-
-def _steps(path: Path) -> list[str]:
-    """A path in words; places in a list are counted from 1, as people count."""
-    return [str(step + 1) if isinstance(step, int) else step for step in path]
 
 
 def _length(tree: Tree, path: Path) -> int:

@@ -12,6 +12,7 @@ from pacte.policy.house import house_purposes
 from pacte.policy.law_checks import GROUNDS
 from pacte.policy.model import Aggregate, Coarse, DataField, Dataset, Notice, PolicyFile, Purpose, Recipient
 from pacte.policy.packs import Pack, packs_of
+from pacte.policy.parts import in_every_language
 from pacte.policy.requirements import requirements_of
 from pacte.policy.table import NoticeRules, PurposeRules, RuleTable
 
@@ -73,7 +74,7 @@ def _purpose(name: str, purpose: Purpose, document: PolicyFile, packs: tuple[Pac
         keep=purpose.retention.keep,
         keep_from=purpose.retention.event,
         domain=purpose.processing_domain or name,
-        ground=purpose.ground or "",
+        ground=(in_every_language(purpose.ground) or {}).get("en", ""),
         art9=art9(purpose),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pacte.kernel.i18n import LANGUAGES, catalogue, counted, day, text
 from pacte.policy.categories import categories
+from pacte.policy.channels import named
 from pacte.policy.compile import Compiled
 from pacte.policy.durations import Duration
 from pacte.policy.model import Coarse, DataField, Dataset, Form, Notice, PolicyFile, Purpose, Recipient
@@ -21,7 +22,7 @@ from pacte.policy.parts import Pair, keys_of, pairs
 from pacte.policy.table import PurposeRules, Requirement
 from pacte.policy.tighter import coarser, no_longer
 from pacte.policy.tree import shown
-from pacte.policy.vocabulary import AUDIENCES, GRADES
+from pacte.policy.vocabulary import AUDIENCES, CHANNELS, GRADES
 
 EFFECTS = ("ask", "tell", "less", "none", "law")
 """By importance: people must be asked (again), must be told before, less is done, only words; then what laws do."""
@@ -103,9 +104,9 @@ COMPARED: dict[str, Rule] = {
     "purposes.*.decision": Rule("texts", "tell"),
     "purposes.*.worth": Rule("texts", "tell"),
     "purposes.*.basis": _other(_MORE),
-    "purposes.*.ground": _other("tell"),
+    "purposes.*.ground": Rule("texts", "tell"),
     "purposes.*.balancing": Rule("whole", "none", "none"),
-    "purposes.*.balancing.reference": _other("none"),
+    "purposes.*.balancing.reference": Rule("texts", "none"),
     "purposes.*.balancing.on": _other("none"),
     "purposes.*.kind": _other(_MORE),
     "purposes.*.exceptions": Rule("list", "tell", "less"),
@@ -171,6 +172,8 @@ NOTHING: dict[str, str] = {
     "extends": "what the extended policy brings is compared as if it stood in the file",
     "open_to": "what an extension may add is compared where it adds it",
     "without": "what is withdrawn is compared as if it had never stood in the file",
+    "datasets.*.title": "what a table is called; what is known of people is said by its fields",
+    "datasets.*.fields.*.title": "what a column is called; what it is, its category says",
     "datasets.*.per": "how a table is laid out; its fields say what is known of people",
     "datasets.*.person": "which column names the person; its fields say what is known of people",
     "datasets.*.references": "how rows are joined to their person",
@@ -297,7 +300,7 @@ class _Telling:
             case Duration():
                 return _length(value, lang)
             case Coarse():
-                return _rounding(value, lang)
+                return rounding(value, lang)
             case str() if last in ("uses", "exact"):
                 return self._field(value, lang)
             case str() if pair.key == "purposes.*.recipients":
@@ -467,6 +470,8 @@ def _category(name: str, lang: str) -> str:
 
 def _word(word: str, lang: str) -> str:
     """A word of the policy in plain words; a name or a number stays what it is."""
+    if word in CHANNELS:
+        return named(word, lang)
     key = f"diff.word.{word}"
     return text("policy", key, lang) if key in catalogue("policy") else shown(word)
 
@@ -479,7 +484,8 @@ def _length(length: Duration, lang: str) -> str:
     return counted("policy", "diff.length.day", lang, length.days)
 
 
-def _rounding(coarse: Coarse, lang: str) -> str:
+def rounding(coarse: Coarse, lang: str) -> str:
+    """How values are rounded, in words: to the month, in steps of 10."""
     if coarse.unit:
         return text("policy", f"diff.rounding.{coarse.unit}", lang)
     if coarse.step:

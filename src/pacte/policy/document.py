@@ -29,7 +29,7 @@ from pacte.policy.model import PolicyFile
 from pacte.policy.tighter import check_tighter
 from pacte.policy.tree import LARGEST_BYTES, Tree, Unreadable, read_tree, shown
 
-__all__ = ["PolicyFile", "load_policy", "load_policy_text", "read_yaml"]
+__all__ = ["PolicyFile", "load_policy", "load_policy_text", "read_whole", "read_whole_text", "read_yaml"]
 
 _MAIN = "policy.yaml"
 
@@ -56,6 +56,21 @@ def load_policy_text(text: str, name: str = _MAIN) -> PolicyFile:
     main, files = found or (_MAIN, {_MAIN: text})
     content = files[main].encode("utf-8", "surrogatepass")
     return _load(content, main if found else name, main, Held(files))
+
+
+def read_whole(path: FilePath) -> Tree:
+    """The tree of a policy file laid over what it extends, whatever its mistakes: to show one that is being written.
+
+    Raises `PolicyError` for what is no YAML, `NotFound` and `BadInput` for files that cannot be read.
+    """
+    main = path.name if is_name(path.name) else _MAIN
+    return _whole(read_limited(path), main, Directory(path.parent))
+
+
+def read_whole_text(text: str) -> Tree:
+    """The same of a policy given as text, or as the bundle of several files."""
+    main, files = unbundle(text) or (_MAIN, {_MAIN: text})
+    return _whole(files[main].encode("utf-8", "surrogatepass"), main, Held(files))
 
 
 def read_yaml(content: bytes, name: str) -> Tree:
@@ -102,6 +117,17 @@ def _load(content: bytes, name: str, main: str, files: Files) -> PolicyFile:
     document._lines = level.tree.lines
     document._origins = level.tree.files
     return document
+
+
+def _whole(content: bytes, name: str, files: Files, depth: int = 0) -> Tree:
+    tree = read_yaml(content, name)
+    wanted = tree.at(("extends",))
+    if not isinstance(wanted, str) or not wanted.strip() or depth > DEEPEST_CHAIN:
+        return tree
+    target = beside(check_name(wanted), name)
+    merged = merge(_whole(files.read(target), target, files, depth + 1), tree, target)
+    withdraw(merged, Mistakes(merged))
+    return merged
 
 
 def _level(content: bytes, name: str, chain: tuple[str, ...], files: Files, read: dict[str, str]) -> _Level:

@@ -68,7 +68,7 @@ def lint_data(compiled: Compiled) -> Iterator[Finding]:
     for dataset_name, dataset in document.datasets.items():
         for name, field in dataset.fields.items():
             path, here = f"{dataset_name}.{name}", ("datasets", dataset_name, "fields", name)
-            if path not in used and not _serves_the_house(name, field, dataset):
+            if path not in used and not serves(name, field, dataset):
                 yield found(document, "unused_field", here, field=path)
             yield from _by_name(path, name, field, document)
             if dataset.per == "event" and field.type == "string" and not field.identity and not field.reveals:
@@ -91,10 +91,19 @@ def source_of(path: str, document: PolicyFile) -> str | None:
     return f"{dataset}.{aggregate.field or next((key for key in declared.key if key in declared.fields), '')}"
 
 
-def _serves_the_house(name: str, field: DataField, dataset: Dataset) -> bool:
-    """Keys tell rows apart, a birth date tells minors, a residence tells which law applies: no purpose names them."""
-    residence = field.category in ("residency", "country", "region")
-    return name in dataset.key or name == dataset.person or residence or field.identity in ("key", "birth_date")
+def serves(name: str, field: DataField, dataset: Dataset) -> str:
+    """Why the house needs a field that no purpose names, as a code; empty where it does not.
+
+    `row`: it tells rows apart; `person`: it says whose they are; `minors`: a birth date tells minors; `residence`: it
+    tells which law applies.
+    """
+    if name == dataset.person or field.identity == "key":
+        return "person"
+    if name in dataset.key:
+        return "row"
+    if field.identity == "birth_date":
+        return "minors"
+    return "residence" if field.category in ("residency", "country", "region") else ""
 
 
 def _by_name(path: str, name: str, field: DataField, document: PolicyFile) -> Iterator[Finding]:

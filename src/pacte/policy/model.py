@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    model_validator,
+)
 
 from pacte.kernel.errors import BadInput, NotFound
 from pacte.kernel.instant import Instant, parse_instant
@@ -82,6 +91,10 @@ Channel = Literal["email", "sms", "phone", "post", "push", "messaging", "web", "
 """By what people may be reached."""
 Localised = dict[str, Text]
 """One text per language."""
+EVERY = ""
+"""The language of a text that is the same in each."""
+Said = Annotated[Localised, BeforeValidator(lambda value: {EVERY: value} if isinstance(value, str) else value)]
+"""One text per language, or one that is the same in each."""
 
 
 class Part(BaseModel):
@@ -168,7 +181,7 @@ class Retention(Part):
 class Balancing(Part):
     """The balancing test behind a legitimate interest: where it is filed, and since when. Source: GDPR Art. 6(1)(f)."""
 
-    reference: Text
+    reference: Said
     effective: Moment = Field(alias="on")
 
 
@@ -194,7 +207,7 @@ class Purpose(Part):
     decision: Localised | None = None
     worth: Localised | None = None
     basis: Literal["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interests"]
-    ground: Text | None = None
+    ground: Said | None = None
     balancing: Balancing | None = None
     kind: Literal[
         "service",
@@ -288,6 +301,7 @@ class DataField(Part):
     Source: CJEU C-184/20.
     """
 
+    title: Localised | None = None
     category: str
     type: Literal["string", "integer", "decimal", "date", "instant", "boolean"]
     identity: Literal["key", "email", "phone", "name", "address", "birth_date", "other"] | None = None
@@ -313,6 +327,7 @@ class Aggregate(Part):
 class Dataset(Part):
     """A table of personal data: one row per person, or one per event with the path to the person."""
 
+    title: Localised | None = None
     per: Literal["person", "event"]
     person: Name
     references: FieldPath | None = None

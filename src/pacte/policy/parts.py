@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
+from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.declared import DEFAULT_GRADE
-from pacte.policy.model import Aggregate, Coarse, DataField, Dataset, Part, PolicyFile, Purpose
+from pacte.policy.model import EVERY, Aggregate, Coarse, DataField, Dataset, Part, PolicyFile, Purpose
 from pacte.policy.tree import Path
 
 
@@ -114,8 +115,18 @@ def _inner(annotation: Any) -> tuple[type[Part] | None, bool]:
     return None, False
 
 
+def in_every_language(words: Mapping[str, str] | None) -> dict[str, str] | None:
+    """What a text says in each language, whether it was written once or for each."""
+    if words is None:
+        return None
+    otherwise = words.get(EVERY) or next(iter(words.values()))
+    return {lang: words.get(lang, otherwise) for lang in LANGUAGES}
+
+
 # What a key means where it is not written, or together with others: from the policy, the key's path and its part.
 _MEANING: dict[str, Callable[[PolicyFile, Path, Any], Any]] = {
+    "purposes.*.ground": lambda _policy, _path, purpose: in_every_language(purpose.ground),
+    "purposes.*.balancing.reference": lambda _policy, _path, balancing: in_every_language(balancing.reference),
     "purposes.*.minimum_grade": lambda _policy, _path, purpose: grade_of(purpose),
     "purposes.*.processing_domain": lambda _policy, path, purpose: purpose.processing_domain or path[1],
     "datasets.*.fields.*.coarse": lambda _policy, _path, field: field.rounding,

@@ -148,6 +148,7 @@ _FORMS: tuple[tuple[Any, dict[str, Any]], ...] = (
     (model.YesNo, {"enum": ["yes", "no", True, False]}),
     (model.Length, _pattern(r"0*[1-9][0-9]{0,4} ?(day|week|month|year)s?")),
     (model.Moment, _pattern(f"{_DAY}([T ]{_TIME})?")),
+    (model.Said, {"anyOf": [_TEXT, {**_closed(LANGUAGES, _TEXT), "minProperties": 1}]}),
     (model.Localised, {**_closed(LANGUAGES, _TEXT), "minProperties": 1}),
 )
 """The types of the model that are written in a form of their own."""

@@ -260,6 +260,8 @@ TABLE: dict[str, Change | Members] = {
     # Which data exist. They may be rounded more and reveal more; none may disappear, for a rule may depend on them: a
     # birth date protects a child. More are added only where the base is open to it.
     "datasets.*": Members("datasets"),
+    "datasets.*.title": FREE,
+    "datasets.*.fields.*.title": FREE,
     "datasets.*.per": SAME,
     "datasets.*.person": SAME,
     "datasets.*.references": SAME,

@@ -8,7 +8,7 @@ alias: a hostile file costs no more than its size.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -94,8 +94,11 @@ class _Open:
     skip: bool = False
 
 
-def read_tree(text: str) -> Tree:
-    """Read one YAML document; raises `Unreadable` with a line when it is not one."""
+def read_tree(text: str, note: Callable[[Path, Any], object] | None = None) -> Tree:
+    """Read one YAML document; raises `Unreadable` with a line when it is not one.
+
+    `note` is given each event of the parser that begins a key or a value, with its path: the key first.
+    """
     tree = Tree()
     stack: list[_Open] = []
     documents = 0
@@ -114,10 +117,14 @@ def read_tree(text: str) -> Tree:
             opened: dict[str, Node] | list[Node] = {} if kind == "MappingStartEvent" else []
             path = _place(tree, stack, opened, line, collection=True)
             stack.append(_Open(path, opened))
+            if note:
+                note(path, event)
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
             stack.pop()
         elif kind == "ScalarEvent":
-            _place(tree, stack, _scalar(event), line)
+            path = _place(tree, stack, _scalar(event), line)
+            if note:
+                note(path, event)
         elif kind == "AliasEvent":
             _place(tree, stack, None, line)
     return tree

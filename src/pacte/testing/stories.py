@@ -32,7 +32,7 @@ STORIES = {
 """Story → share of the adults. `weak`: till, telephone, paper. `legacy`: only an old list says that they agreed."""
 
 NAMES = list(STORIES)
-NOTICES = ("v1", "v3", "v3-en", "paper")
+NOTICES = ("v1", "v3", "v3-en", "paper", "levels", "levels-en")
 """The retailer's own names of its notices: what its files say; the mapping translates them."""
 SIGNAL_SHARE = 0.14
 YEAR = np.timedelta64(31_557_600, "s")
@@ -41,6 +41,10 @@ CARD = np.datetime64("2023-02-02", "s")
 NEW_NOTICE = np.datetime64("2024-01-16", "s")
 """The days after which each notice of the policy template was in use."""
 PARTNERS = ("cookery_school", "sugar_shack")
+LEVELS = ("this_purchase", "my_history", "my_tastes")
+"""The levels of personalisation, from little to much: a purpose each."""
+LEVEL_SHARES = (0.94, 0.01, 0.01, 0.02, 0.02)
+"""Of those who talk: who said nothing about levels, wants none, and who chose each of the three."""
 NOWHEN = np.datetime64("NaT", "s")
 
 
@@ -116,6 +120,7 @@ def histories(
     scene = _Scene(rng, region, begun, moment(now), choices)
     for tell in (_given, _came_back, _refused, _withdrawn, _expired, _objected, _weak, _restricted, _others):
         tell(scene, ~minor)
+    _levels(scene, ~minor)
     _signals(scene, ~minor)
     _minors(scene, np.flatnonzero(minor), parent)
     return choices
@@ -288,6 +293,20 @@ def _others(scene: _Scene, adults: Flags) -> None:
         if act == "objected":
             back = scene.rng.random(len(who)) < 0.1
             scene.choices.add(who[back], purpose, "objection_lifted", scene.later(when[back]), "web_form", "form")
+
+
+def _levels(scene: _Scene, adults: Flags) -> None:
+    """How much the shop may choose for those who answered: a yes up to their level and a no beyond, said at once."""
+    rng = scene.rng.spawn(1)[0]  # beside the others' draws, which stay as they are
+    talkers = np.flatnonzero(adults & is_story(scene.begun.story, "double_opt_in", "form", "came_back", "refused"))
+    chosen = rng.choice(len(LEVEL_SHARES), size=len(talkers), p=LEVEL_SHARES) - 1
+    who, level = talkers[chosen >= 0], chosen[chosen >= 0]
+    first = np.maximum(np.maximum(scene.begun.signup[who], NEW_NOTICE), scene.now - YEAR)
+    when = between(rng, first, np.asarray(scene.now))
+    notice = np.where(scene.region[who] == 2, "levels-en", "levels").astype(object)
+    for place, purpose in enumerate(LEVELS):
+        act = np.where(level > place, "given", "refused").astype(object)
+        scene.choices.add(who, purpose, act, when, "web_form", "form", notice=notice)
 
 
 def _signals(scene: _Scene, adults: Flags) -> None:

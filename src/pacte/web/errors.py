@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from pacte.app.links import Expired, Forged
 from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound, PacteError, Uncertain, Unsafe
 from pacte.web.api import problems
+from pacte.web.auth.onward import wanted
 from pacte.web.outermost import LOGGED, SLOW
 from pacte.web.pages import page, to
 from pacte.web.security import ForgedForm, TooFast, TooLarge, dress
@@ -75,9 +76,8 @@ def _known(request: Request, error: Exception) -> Response:
 
 def _to_sign_in(request: Request, error: SignInNeeded) -> Response:
     """The page to sign in with, which leads back to where somebody wanted to go."""
-    back = request.url.path.split("/", 2)[2] if request.method == "GET" else ""
     door = "staff/sign-in" if error.kind == "staff" else "sign-in"
-    return to(request, f"{door}?next={quote(back)}" + ("&again=1" if error.fresh else ""))
+    return to(request, f"{door}?next={quote(wanted(request))}" + ("&again=1" if error.fresh else ""))
 
 
 def _malformed(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from pacte.web.pages import page
+from pacte.web.shop import is_open
 
 router = APIRouter()
 
@@ -13,7 +14,7 @@ router = APIRouter()
 @router.get("/{lang}/")
 def front(request: Request) -> Response:
     """What one can do here, before anybody has signed in."""
-    return page(request, "home.html")
+    return page(request, "home.html", shop=is_open(request))
 
 
 @router.get("/health")

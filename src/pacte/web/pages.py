@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
@@ -13,34 +13,24 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pacte.app.staff import member_of
-from pacte.gate.explain import because
+from pacte.gate.explain import why
 from pacte.gate.values import Decision
 from pacte.kernel import i18n
 from pacte.kernel.errors import BadInput
+from pacte.policy import channels
 from pacte.web import security
+from pacte.web.doors import open_doors
 from pacte.web.session import current
 
 LANGUAGES = i18n.LANGUAGES
-DOORS: Mapping[str, str] = {
-    "home": "",
-    "figures": "figures",
-    "people": "inspect",
-    "ledger": "ledger",
-    "looks": "looks",
-    "jobs": "jobs",
-    "members": "staff",
-    "account": "",
-}
-"""Pages of the console, and what a member must be allowed to see them (`app.staff.ROLES`)."""
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page; `template` is `<feature>/<name>.html`, and `t("key")` in it are words of `web.<feature>`, else of `web`.
 
     In every template: `lang`, `t`, `url(path)` (an address in this language), `static(name)`, `csrf()` (the field that
-    every form needs), `day`, `month_name`, `moment`, `number`, `person` and `staff` (the sessions), `controller` (who
-    answers for the data).
+    every form needs), `day`, `month_name`, `moment`, `number`, `channel_name`, `by_channel`, `person` and `staff` (the
+    sessions), `controller` (who answers for the data).
     """
     lang = language(request)
     feature = template.partition("/")[0] if "/" in template else ""
@@ -58,8 +48,10 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "number": partial(_in, i18n.number, lang),
         "person": current(request, "person"),
         "staff": current(request, "staff"),
-        "doors": partial(_doors, request),
-        "reason": partial(_in, _reason, lang),
+        "doors": partial(open_doors, request),
+        "reason": partial(_in, _why, lang),
+        "channel_name": partial(_in, _channel, lang),
+        "by_channel": partial(_in, channels.by, lang),
         "controller": request.app.state.controller(lang),
     }
     body = _templates().get_template(template).render(shown | values)
@@ -143,18 +135,12 @@ def _in(shown: Callable[[Any, str], str], lang: str, value: Any) -> str:
     return shown(value, lang)
 
 
-def _doors(request: Request) -> list[str]:
-    """The pages of the console that the role of the member who is signed in opens."""
-    signed_in = current(request, "staff")
-    if signed_in is None:
-        return []
-    member = member_of(request.app.state.house, signed_in.who)
-    return [name for name, needed in DOORS.items() if not needed or member.may(needed)]
+def _channel(name: str, lang: str) -> str:
+    return channels.titled(channels.named(name, lang))
 
 
-def _reason(decision: Decision, lang: str) -> str:
-    """Why, inside a sentence: without its own beginning and end."""
-    return because(decision.reason, lang).partition(":")[2].strip().removesuffix(".")
+def _why(decision: Decision, lang: str) -> str:
+    return why(decision.reason, lang)
 
 
 def _preferred(header: str) -> list[str]:

@@ -14,7 +14,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -34,12 +35,14 @@ _BROUGHT = "csrf"
 _HERE = ("127.0.0.1", "localhost", "[::1]")
 _PORT = re.compile(r":\d*$")
 
-POLICY = (
+FLOOR = 0.35
+"""Seconds that an answer takes at least which must not say whether an address is known."""
+CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -215,6 +218,16 @@ def lateness(request: Request, what: str, count: int, seconds: float, who: str) 
     pace: Pace = request.app.state.pace
     name = hashlib.sha256(f"{what}|{who or caller(request)}".encode(errors="surrogatepass")).hexdigest()
     return pace.allow(name, count, seconds)
+
+
+@contextmanager
+def evenly() -> Iterator[None]:
+    """Let a block take `FLOOR` at least: how long an answer takes says nothing of what was found."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        time.sleep(max(0.0, FLOOR - (time.monotonic() - began)))
 
 
 def caller(request: Request) -> str:

@@ -17,11 +17,11 @@ from fastapi.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from pacte.app.choose import published
+from pacte.app.policies import document
 from pacte.kernel.errors import BadInput, PacteError
 from pacte.web import api, badge, console, forms, home, notice, shop, verify
 from pacte.web.api.pace import Budgets
-from pacte.web.auth import by_link, from_site, staff, with_passkey
+from pacte.web.auth import by_link, from_site, joining, staff, with_passkey
 from pacte.web.centre import routes as centre
 from pacte.web.errors import handle_errors, problem
 from pacte.web.outermost import Outermost
@@ -37,6 +37,7 @@ FEATURES = (
     home,
     by_link,
     staff,
+    joining,
     with_passkey,
     from_site,
     console,
@@ -158,14 +159,13 @@ def _controller(house: House) -> Callable[[str], Mapping[str, str]]:
 
     def controller(_lang: str) -> Mapping[str, str]:
         try:
-            with house.reading() as conn:
-                document = published(conn, house.present(conn)).document
+            company = document(house).controller
         except PacteError:  # before a policy is in force there is nobody to name
             return {"name": "", "contact": "", "dpo": ""}
         return {
-            "name": document.controller.name,
-            "contact": document.controller.contact,
-            "dpo": document.controller.dpo.contact,
+            "name": company.name,
+            "contact": company.contact,
+            "dpo": company.dpo.contact,
         }
 
     return controller

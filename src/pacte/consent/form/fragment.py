@@ -16,6 +16,7 @@ from babel import Locale
 
 from pacte.consent.form.values import KNOWN, Asking, Box, Field, Question
 from pacte.kernel.i18n import day, text
+from pacte.policy.channels import by
 
 ROOM = "consent.form"
 _COMPLETED = {"email": "email", "phone": "tel", "address": "street-address"}
@@ -134,8 +135,18 @@ def matter(form: Asking, box: Box, title: str) -> str:
     return " ".join((title, *_ways(form, box)))
 
 
+def labels(form: Asking, names: Collection[str]) -> list[str]:
+    """What these boxes say yes to, in the order of the form."""
+    return [label(form, box, form.title_of(box)) for name, box in form.boxes.items() if name in names]
+
+
+def matters(form: Asking, names: Collection[str]) -> list[str]:
+    """What these boxes are about, in the order of the form."""
+    return [matter(form, box, form.title_of(box)) for name, box in form.boxes.items() if name in names]
+
+
 def _ways(form: Asking, box: Box) -> list[str]:
-    how = [_say(form, f"by.{box.channel}")] if box.channel else []
+    how = [by(box.channel, form.lang)] if box.channel else []
     return [*how, *([_say(form, "for", recipient=box.receiver)] if box.recipient else [])]
 
 

@@ -101,6 +101,10 @@ class Asking:
         """The weakest proof that a yes in this box needs."""
         return next(one.grade for one in self.questions if one.purpose == box.purpose)
 
+    def title_of(self, box: Box) -> str:
+        """What the purpose of a box is called."""
+        return next(one.title for one in self.questions if one.purpose == box.purpose)
+
     def to_json(self) -> dict[str, Json]:
         """What an application that draws its own form must show, and by what names it answers."""
         gain: dict[str, Json] = {}

@@ -15,6 +15,7 @@ from pacte.consent.notice.purposes import recipient_line
 from pacte.consent.notice.values import Layers, Told
 from pacte.consent.notice.words import category, category_of, kept, listed, of_policy, say
 from pacte.kernel.instant import Instant
+from pacte.policy.channels import named
 from pacte.policy.compile import Compiled
 from pacte.policy.diff import asked_again
 from pacte.policy.model import Coarse, PolicyFile, Purpose
@@ -137,7 +138,7 @@ def _receiving(purpose: Purpose, policy: PolicyFile, lang: str) -> tuple[str, ..
 
 
 def _channels(purpose: Purpose, lang: str) -> tuple[str, ...]:
-    return tuple(say(f"channel.{one}", lang) for one in purpose.channels)
+    return tuple(named(one, lang) for one in purpose.channels)
 
 
 def _members(kind: str, old: tuple[str, ...], new: tuple[str, ...], told: Told, lang: str) -> Iterator[Changed]:

@@ -22,6 +22,7 @@ from pacte.consent.notice.words import (
 )
 from pacte.kernel.i18n import counted, day
 from pacte.policy.categories import categories
+from pacte.policy.channels import named
 from pacte.policy.declared import Declared
 from pacte.policy.model import PolicyFile, Purpose, Recipient
 from pacte.policy.packs import exceptions, packs_of
@@ -134,10 +135,10 @@ _ARTICLES = {
 def _basis(purpose: Purpose, policy: PolicyFile, lang: str) -> Iterator[str]:
     yield say(f"basis.{purpose.basis}", lang)
     if purpose.ground:
-        yield sentence(purpose.ground)
+        yield sentence(of_policy(purpose.ground, lang))
     if purpose.balancing:
         on = day(purpose.balancing.effective, lang)
-        yield say("weighed", lang, day=on, reference=purpose.balancing.reference)
+        yield say("weighed", lang, day=on, reference=of_policy(purpose.balancing.reference, lang))
     known = exceptions(packs_of(policy)) if purpose.exceptions else {}
     for word in purpose.exceptions:
         if word in known:
@@ -157,7 +158,7 @@ def _data(purpose: Purpose, policy: PolicyFile, lang: str) -> tuple[str, ...]:
 def _channels(purpose: Purpose, lang: str) -> tuple[str, ...]:
     if not purpose.channels:
         return ()
-    return (say("by", lang, channels=listed((say(f"channel.{one}", lang) for one in purpose.channels), lang)),)
+    return (say("by", lang, channels=listed((named(one, lang) for one in purpose.channels), lang)),)
 
 
 def _lasts(purpose: Purpose, lang: str) -> tuple[str, ...]:

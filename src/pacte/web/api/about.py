@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pacte.app import webhooks
+from pacte.app import receivers, webhooks
 from pacte.app.apikeys import EVERY
 from pacte.app.reading import published
 from pacte.kernel.instant import to_iso
@@ -62,7 +62,7 @@ def read_webhooks(call: Call) -> Receivers:
                 last_failure=shown(one.last_failure),
                 error=one.error or None,
             )
-            for one in webhooks.receivers(call.house)
+            for one in receivers.declared(call.house)
             if call.key.hears(one.name)
         )
     )
@@ -78,9 +78,9 @@ def read_dead(call: Call) -> DeadMessages:
                 entry=int(job.entry or 0),
                 id=webhooks.identifier(call.house, job),
                 error=str(job.error),
-                since=to_iso((job.deadline or job.due) - webhooks.LATE),
+                since=to_iso((job.deadline or job.due) - receivers.LATE),
             )
-            for job in webhooks.dead(call.house)
+            for job in receivers.dead(call.house)
             if call.key.hears(str(job.target))
         )
     )
@@ -93,7 +93,7 @@ def resend_dead(call: Call) -> Resent:
         call.refuse_deaf(call.body.webhook)
     elif EVERY not in call.key.bound:
         raise Refused("scope", "the key is bound to receivers; name one of them in `webhook`")
-    return Resent(resent=webhooks.resend(call.house, call.body.webhook or "", call.body.entries))
+    return Resent(resent=receivers.resend(call.house, call.body.webhook or "", call.body.entries))
 
 
 @operation(
@@ -109,5 +109,5 @@ def read_pseudonyms(call: Call) -> Pseudonyms:
     """Under which name a receiver hears of people whom it knows already: so it can tell whom a message is about."""
     house, body = call.house, call.body
     call.refuse_deaf(body.webhook)
-    receiver = webhooks.named(house, body.webhook)
+    receiver = receivers.named(house, body.webhook)
     return Pseudonyms(pseudonyms=tuple(webhooks.pseudonyms(house, receiver, body.people, call.key.actor)))

@@ -218,7 +218,7 @@ async def _body(request: Request) -> bytes:
     if kind != "application/json":
         raise Refused("media_type", "send `Content-Type: application/json`")
     size = request.headers.get("content-length", "")
-    if not size.isdecimal() or int(size) > LARGEST:
+    if not size.isdecimal() or len(size) > 15 or int(size) > LARGEST:
         raise Refused("too_large", f"a body has at most {LARGEST:,} bytes, and a `Content-Length`")
     return await request.body()
 

@@ -53,9 +53,8 @@ def record_choice(call: Call) -> RecordedChoice:
 def record_choices(call: Call) -> RecordedChoices:
     """Record many choices in one commit, all of them or none."""
     verbs = tuple(_verb(call, one) for one in call.body.choices)
-    done = call.house.commit(Batch(verbs, call.once, call.said))
-    entries = tuple(range(done.first, done.first + done.count))
-    return RecordedChoices(entries=entries, size=done.size, at=to_iso(done.at), also=done.also)
+    done = call.house.commit(Batch(verbs, call.once, call.said, by_place=True))
+    return RecordedChoices(entries=tuple(done.indices), size=done.size, at=to_iso(done.at), also=done.also)
 
 
 @operation(

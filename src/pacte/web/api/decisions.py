@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from pacte.app import answers as app
 from pacte.app import shadow
 from pacte.app.answers import Answer, Asked
+from pacte.app.policies import published
 from pacte.gate import explain
 from pacte.gate.values import Decision as Decided
 from pacte.gate.values import Reason as Why
-from pacte.kernel.errors import PacteError
+from pacte.kernel.errors import Denied, PacteError
 from pacte.kernel.i18n import text
 from pacte.kernel.instant import Instant, from_datetime, to_iso
+from pacte.policy.mistakes import meant
 from pacte.web.api import problems
 from pacte.web.api.calls import Call, operation
 from pacte.web.api.models import (
@@ -42,7 +45,7 @@ from pacte.web.api.problems import Refused
 def decide(call: Call) -> Decision:
     """The answer to one question, with its reasons; it releases nothing."""
     call.refuse_foreign(call.body.purpose)
-    return decision(app.answer(call.house, _asked(call.body), call.key.actor), call.body.lang)
+    return _helped(call, decision(app.answer(call.house, _asked(call.body), call.key.actor), call.body.lang), call.body)
 
 
 @operation(
@@ -60,7 +63,7 @@ def decide_many(call: Call) -> Decisions:
         call.refuse_foreign(question.purpose)
     found = app.answers(call.house, [_asked(one) for one in call.body.questions], call.key.actor)
     pairs = zip(found, call.body.questions, strict=True)
-    return Decisions(decisions=tuple(_one(answer, question.lang) for answer, question in pairs))
+    return Decisions(decisions=tuple(_one(call, answer, question) for answer, question in pairs))
 
 
 @operation(
@@ -120,10 +123,28 @@ def decision(answer: Answer, lang: str) -> Decision:
     )
 
 
-def _one(answer: Answer | PacteError, lang: str) -> OneAnswer:
+def _helped(call: Call, found: Decision, asked: Question) -> Decision:
+    """A decision that says whether its purpose is declared at all, and which one was probably meant."""
+    if found.reason.code != "unknown_purpose":
+        return found
+    declared = _declared(call)
+    near = meant(asked.purpose, filter(call.key.covers, declared)).partition("`")[2].partition("`")[0]
+    return found.model_copy(update={"declared": asked.purpose in declared, "meant": near or None})
+
+
+def _declared(call: Call) -> Collection[str]:
+    """The purposes of the policy in force; none before there is one."""
+    try:
+        with call.house.reading() as conn:
+            return published(conn, call.house.present(conn)).document.purposes
+    except Denied:
+        return ()
+
+
+def _one(call: Call, answer: Answer | PacteError, asked: Question) -> OneAnswer:
     if isinstance(answer, PacteError):
         return OneAnswer(problem=Problem(**problems.of_one(answer)))
-    return OneAnswer(decision=decision(answer, lang))
+    return OneAnswer(decision=_helped(call, decision(answer, asked.lang), asked))
 
 
 def _compared(answer: Answer | PacteError, did: bool) -> ShadowAnswer:

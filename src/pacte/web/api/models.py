@@ -264,6 +264,8 @@ class Decision(Said):
     known_at: Index
     rules: str
     explanation: str
+    declared: bool = True
+    meant: str | None = None
 
 
 class Problem(Said):

@@ -9,22 +9,20 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import time
 
 from fastapi import APIRouter, Request, Response
 
-from pacte.app import links
+from pacte.app import links, sought
 from pacte.app.house import House
-from pacte.app.letters import SIGN_IN, SIGN_IN_LASTS
-from pacte.app.mail import letter_job
-from pacte.app.people import people_of
+from pacte.app.letters import SIGN_IN, SIGN_IN_LASTS, letter_job, no_letter_job
+from pacte.app.people import people_of, spelled
 from pacte.kernel import db, jobs
 from pacte.kernel.errors import BadInput
 from pacte.kernel.instant import SECOND
 from pacte.web.auth import ceremony
 from pacte.web.auth.onward import onward as _onward
 from pacte.web.pages import language, page, to, words
-from pacte.web.security import Posted, caller, lateness, throttle
+from pacte.web.security import Posted, caller, evenly, lateness, throttle
 from pacte.web.session import begin, cookie, end, secured
 
 router = APIRouter()
@@ -35,8 +33,6 @@ MOST = 4
 """People who share an address and each get a link of their own."""
 LETTERS = ((10, 900), (40, 86_400))
 """Letters that one address gets at most, and in how many seconds, whoever asks for them."""
-FLOOR = 0.25
-"""Seconds that an answer takes at least, whether the address is known or not."""
 
 
 @router.get("/{lang}/sign-in")
@@ -48,21 +44,21 @@ def asking(request: Request) -> Response:
 @router.post("/{lang}/sign-in")
 def asked(request: Request, form: Posted) -> Response:
     """Send a link, if the address is known; answer the same if it is not."""
-    began = time.monotonic()
     email, onward = str(form.get("email", "")).strip(), _onward(form.get("next"))
     throttle(request, "sign-in", 10, 600)
     if not re.fullmatch(r"[^@\s]{1,64}@[^@\s]{1,255}", email):
         return _form(request, onward=onward, problem=words("auth", language(request), "email.problem"))
-    throttle(request, "sign-in to", 3, 900, who=f"{email.lower()}|{caller(request)}")
+    mailbox = spelled(request.app.state.house, f"email:{email}")
+    throttle(request, "sign-in to", 3, 900, who=f"{mailbox}|{caller(request)}")
     secret = secrets.token_urlsafe(32)
-    if not _is_flooded(request, email.lower()):
-        _send(request, email, _digest(secret))
+    with evenly():
+        if not _is_flooded(request, mailbox):
+            _send(request, email, _digest(secret))
     response = page(request, "auth/sent.html", minutes=SIGN_IN_LASTS // (60 * SECOND))
     response.set_cookie(
         cookie(request, ASKED), f"{secret}|{onward}", max_age=SIGN_IN_LASTS // SECOND, path="/",
         secure=secured(request), httponly=True, samesite="lax",
     )  # fmt: skip
-    time.sleep(max(0.0, FLOOR - (time.monotonic() - began)))
     return response
 
 
@@ -113,15 +109,18 @@ def _send(request: Request, email: str, browser: str) -> None:
         except BadInput:
             people = []
         asked = [letter_job(SIGN_IN, one, lang, browser, now, lasts=SIGN_IN_LASTS) for one in people]
+        # An unknown address leaves as much in the ledger: whoever counts its entries learns nothing.
+        nobody = 0 if asked else sought.pretended(house, f"email:{email}")
+        asked += [no_letter_job(SIGN_IN, lang, now, lasts=SIGN_IN_LASTS) for _ in range(nobody)]
         jobs.add(conn, asked)
 
 
-def _is_flooded(request: Request, email: str) -> bool:
+def _is_flooded(request: Request, mailbox: str) -> bool:
     """Whether an address was written to often already, from anywhere: no more letters then, and nobody is told.
 
     One caller comes to its own end first (`asked`), so that one alone keeps nobody else from signing in.
     """
-    return any(lateness(request, f"letters in {within}", most, within, email) > 0 for most, within in LETTERS)
+    return any(lateness(request, f"letters in {within}", most, within, mailbox) > 0 for most, within in LETTERS)
 
 
 def _asked_here(request: Request, link: links.Link) -> bool:

@@ -1,6 +1,6 @@
-"""Staff sign in: a password, then a code; joining by an invitation that sets both. Wrong ones are slowed, then locked.
+"""Staff sign in: a password, then a code. Wrong ones are slowed, then locked.
 
-The other way, a passkey, is in `with_passkey`.
+The other way, a passkey, is in `with_passkey`; how one comes to a password, in `joining`.
 
 Source: OWASP ASVS 5.0, chapter 6; CNIL délibération 2022-100.
 """
@@ -12,16 +12,16 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
-from pacte.app import links
+from pacte.app import setup
 from pacte.app import staff as people
 from pacte.app.house import House
-from pacte.app.staff import INVITATION, Member
+from pacte.app.staff import Member
 from pacte.kernel.errors import Conflict, Denied, NotFound
 from pacte.web import session
 from pacte.web.auth import ceremony, codes, passwords
 from pacte.web.auth.onward import onward
 from pacte.web.pages import language, page, to, words
-from pacte.web.security import Posted, caller, throttle
+from pacte.web.security import Posted, caller, evenly, throttle
 from pacte.web.session import SignInNeeded
 
 router = APIRouter()
@@ -46,6 +46,14 @@ def member(request: Request, what: str = "") -> Member:
     return found
 
 
+def fresh_member(request: Request, what: str = "") -> Member:
+    """A member who proved a moment ago who they are: for what a stolen browser would be after. Raises as `member`."""
+    found, signed_in = member(request, what), session.current(request, "staff")
+    if signed_in is None or not signed_in.fresh(request.app.state.house.clock()):
+        raise SignInNeeded("staff", fresh=True)
+    return found
+
+
 @router.get("/{lang}/staff/sign-in")
 def asking(request: Request) -> Response:
     """The form for login and password."""
@@ -67,11 +75,9 @@ def first(request: Request, form: Posted) -> Response:
     # By caller, too: ten wrong ones from elsewhere shall keep nobody out. What is guessed from everywhere is slowed
     # by the account's own patience (`people.attempted`).
     throttle(request, "staff login", 10, 600, who=f"{login.lower()}|{caller(request)}")
-    found = people.by_login(house, login)
-    right = passwords.matches(found.password if found else passwords.NOBODY, password)
-    if found is None or not right or found.locked_until > house.clock():
-        if found is not None and not right and found.locked_until <= house.clock():
-            people.attempted(house, found, right=False)
+    with evenly():
+        found = _who(house, login, password)
+    if found is None:
         return _ask(request, problem=_said(request, "sign_in.wrong"), wanted=onward(form.get("next")))
     response = to(request, "staff/code" + _then(onward(form.get("next"))))
     session.begin(request, response, "staff", found.id, "password")
@@ -92,7 +98,7 @@ def second(request: Request, form: Posted) -> Response:
     wanted = onward(form.get("next"))
     if found.locked_until > house.clock():
         return _code(request, found, problem="locked", wanted=wanted)
-    new = "" if found.second else _shown(house, found, str(form.get("setup", "")))
+    new = "" if found.second else _new_secret(house, found)
     step = codes.step_of(found.second or new, str(form.get("code", "")), house.clock())
     try:
         people.attempted(house, found, right=bool(step), code=step)
@@ -102,39 +108,8 @@ def second(request: Request, form: Posted) -> Response:
         return _code(request, found, problem="code", wanted=wanted)
     if new:
         people.set_second(house, found, new)
-    response = to(request, wanted or "staff")
+    response = to(request, wanted or _first_page(house, found, joined=bool(new)))
     session.begin(request, response, "staff", found.id, "full")
-    return response
-
-
-@router.get("/{lang}/staff/join/{token}")
-def invited(request: Request, token: str) -> Response:
-    """The page that an invitation leads to."""
-    link = links.opened(request.app.state.house, INVITATION, token)
-    return _join(request, token, link["role"])
-
-
-@router.post("/{lang}/staff/join/{token}")
-def join(request: Request, token: str, form: Posted) -> Response:
-    """Join: name, login, password."""
-    throttle(request, "staff join", 20, 600)
-    house: House = request.app.state.house
-    link = links.opened(house, INVITATION, token)
-    said = {name: str(form.get(name, "")).strip() for name in ("name", "login")}
-    password = str(form.get("password", ""))
-    problems = {
-        name: f"join.{name}.problem" for name, value in said.items() if len(value) < (3 if name == "login" else 1)
-    }
-    if weak := passwords.weakness(password, said["login"]):
-        problems["password"] = f"password.{weak}"
-    if problems:
-        return _join(request, token, link["role"], said, problems)
-    try:
-        found = people.join(house, token, said["login"], said["name"], passwords.hashed(password))
-    except Conflict:
-        return _join(request, token, link["role"], said, {"login": "join.login.taken"})
-    response = to(request, "staff/code")
-    session.begin(request, response, "staff", found.id, "password")
     return response
 
 
@@ -145,6 +120,23 @@ def leaving(request: Request, form: Posted) -> Response:
     response = to(request, "staff/sign-in")
     session.end(request, response, "staff")
     return response
+
+
+def _who(house: House, login: str, password: str) -> Member | None:
+    """Whose login and password these are; `None` for wrong ones, and while the account is locked."""
+    found = people.by_login(house, login)
+    right = passwords.matches(found.password if found else passwords.NOBODY, password)
+    if found is None or found.locked_until > house.clock():
+        return None
+    if not right:
+        people.attempted(house, found, right=False)
+    return found if right else None
+
+
+def _first_page(house: House, found: Member, *, joined: bool) -> str:
+    """Whoever joins to set a house up is led there at once, as long as something lacks."""
+    leads = joined and found.may("staff") and not setup.is_done(house)
+    return "staff/setup" if leads else "staff"
 
 
 def _halfway(request: Request) -> Member:
@@ -175,34 +167,21 @@ def _then(wanted: str) -> str:
 
 def _code(request: Request, found: Member, *, problem: str = "", wanted: str = "") -> Response:
     values: dict[str, Any] = {
-        "setup": "",
+        "secret": "",
         "picture": "",
         "onward": wanted,
         "problem": _said(request, f"code.{problem}") if problem else "",
     }
     if not found.second:
-        secret = codes.drawn()
-        token = links.seal(request.app.state.house, "second", {"member": found.id, "secret": secret}, session.FRESH)
+        secret = _new_secret(request.app.state.house, found)
         issuer = request.app.state.controller(language(request))["name"] or "pacte"
-        values |= {"setup": token, "secret": secret, "picture": codes.picture(secret, found.login, issuer)}
+        values |= {"secret": secret, "picture": codes.picture(secret, found.login, issuer)}
     return page(request, "auth/code.html", status=422 if problem else 200, **values)
 
 
-def _shown(house: House, found: Member, token: str) -> str:
-    """The new secret that this member's page showed; raises `Forged` for any other."""
-    link = links.opened(house, "second", token)
-    if link["member"] != found.id:
-        raise links.Forged
-    return link["secret"]
-
-
-def _join(
-    request: Request, token: str, role: str, said: dict[str, str] | None = None, problems: dict[str, str] | None = None
-) -> Response:
-    shown = {name: _said(request, key) for name, key in (problems or {}).items()}
-    return page(
-        request, "auth/join.html", token=token, role=role, said=said or {}, problems=shown, status=422 if shown else 200
-    )
+def _new_secret(house: House, found: Member) -> str:
+    """What a member's application is set up with: the same until its first code was right, or the password is new."""
+    return codes.secret_of(house.keys.house_key("second"), f"{found.id}.{found.password}")
 
 
 def _said(request: Request, key: str) -> str:

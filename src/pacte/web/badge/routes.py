@@ -22,6 +22,8 @@ from pacte.app.overview import Switch
 from pacte.kernel.errors import BadInput
 from pacte.kernel.i18n import day
 from pacte.kernel.ids import SubjectId
+from pacte.policy import channels
+from pacte.web.origins import shared
 from pacte.web.pages import LANGUAGES, address, language, words
 from pacte.web.security import ForgedForm, refuse_large, throttle
 from pacte.web.session import current
@@ -129,7 +131,7 @@ def _own(found: Badge, own: Own, lang: str) -> dict[str, Any]:
 
 def _label(found: Badge, switch: Switch, lang: str) -> str:
     """What a switch is about: the purpose, where it has one; else the channel, the recipient, or both."""
-    parts = [words("badge", lang, f"channel.{switch.channel}")] if switch.channel else []
+    parts = [channels.titled(channels.by(switch.channel, lang))] if switch.channel else []
     parts += [found.recipients[switch.recipient]] if switch.recipient else []
     return ", ".join(parts) or _of(found.purpose.title, lang)
 
@@ -169,16 +171,7 @@ def _refuse_unlisted(request: Request) -> None:
 
 def _shared(request: Request, response: Response) -> Response:
     """Let pages of the listed origins read an answer, and no other."""
-    origin = request.headers.get("origin", "")
-    response.headers.append("Vary", "Origin")
-    if origin in _house(request).settings.web.origins:
-        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Allow-Credentials"] = "true"
-        response.headers["Access-Control-Allow-Headers"] = "authorization, content-type"
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
-        response.headers["Access-Control-Max-Age"] = "600"
-    return response
+    return shared(request, response, _house(request).settings.web.origins, known=True)
 
 
 def _language(request: Request) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
-from pacte.app.choose import published
 from pacte.app.house import House
 from pacte.app.overview import Standing, Switch, overview
+from pacte.app.policies import document
 from pacte.app.switches import said_no, turn
 from pacte.consent.notice.purposes import told
 from pacte.consent.notice.values import Told
@@ -41,8 +41,7 @@ class Done:
 @router.get("/{lang}/me/choices")
 def choices(request: Request) -> Response:
     """The page."""
-    signed_in = person(request)
-    return shown(request, signed_in, done=just_done(request, signed_in))
+    return shown(request, person(request))
 
 
 @router.post("/{lang}/me/choices")
@@ -70,7 +69,6 @@ def shown(
     signed_in: Session,
     *,
     home: bool = False,
-    done: Done | None = None,
     changed: Switch | None = None,
     status: int = 200,
 ) -> Response:
@@ -87,7 +85,7 @@ def shown(
         standings=standings,
         asked=[one for one in standings if one.switches],
         unasked=[one for one in standings if not one.switches],
-        done=done,
+        done=_just_done(request, signed_in, standings),
         changed=now.get(changed.name) if changed else None,
         titles={one.name: one.purpose.title for one in standings},
         recipients=recipients,
@@ -96,30 +94,26 @@ def shown(
     )
 
 
-def just_done(request: Request, signed_in: Session) -> Done | None:
+def _just_done(request: Request, signed_in: Session, standings: list[Standing]) -> Done | None:
     """What the address says was just recorded: only the person's own choice, and only while it is what counts."""
-    index = request.query_params.get("done", "")
-    house: House = request.app.state.house
-    if not index.isdecimal() or len(index) > 15:
+    said = request.query_params.get("done", "")
+    if not said.isdecimal() or len(said) > 15:
         return None
+    house: House = request.app.state.house
     try:
         with house.reading() as conn:
-            entry = log.entry(conn, int(index))
+            entry = log.entry(conn, int(said))
     except NotFound:
         return None
     if entry is None or entry["kind"] != "choice" or entry.get("subject") != signed_in.who:
         return None
-    for standing in overview(house, SubjectId(signed_in.who), language(request)):
-        for switch in standing.switches:
-            if switch.entry == int(index):
-                return Done(int(index), switch)
-    return None
+    switches = (switch for standing in standings for switch in standing.switches)
+    return next((Done(int(said), switch) for switch in switches if switch.entry == int(said)), None)
 
 
 def _of_policy(house: House, standings: list[Standing], lang: str) -> tuple[dict[str, Told], dict[str, str]]:
     """By purpose: what the notice tells of it, in words; and the names of the recipients."""
-    with house.reading() as conn:
-        policy = published(conn, house.present(conn)).document
+    policy = document(house)
     facts = {one.name: told(one.name, policy, lang) for one in standings if one.name in policy.purposes}
     return facts, {name: recipient.name for name, recipient in policy.recipients.items()}
 

@@ -10,27 +10,32 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from babel.numbers import format_decimal
 from fastapi import APIRouter, Request, Response
 
+from pacte.app import certificate as certificates
 from pacte.app import erase as erasing
-from pacte.app import mydata, wording
-from pacte.app.choose import published
+from pacte.app import links, mydata, wording
+from pacte.app.erase import Certificate
 from pacte.app.house import House
-from pacte.consent.notice.words import category
+from pacte.app.policies import document
+from pacte.consent.notice.words import category, of_policy
 from pacte.intake.people import group_of
 from pacte.kernel import db, i18n
 from pacte.kernel.ids import SubjectId
-from pacte.kernel.instant import from_date
+from pacte.kernel.instant import DAY, from_date
 from pacte.policy.categories import categories
 from pacte.policy.model import DataField, PolicyFile
 from pacte.web import session
 from pacte.web.centre.words import known, lengths
-from pacte.web.pages import language, page
+from pacte.web.pages import language, page, to
 from pacte.web.security import Posted, throttle
 from pacte.web.session import fresh_person
 
 router = APIRouter()
 
+ERASED, KEPT = "erased", 30 * DAY
+"""The kind of link that leads to a certificate of erasure, and how long it does: the person has no sign-in any more."""
 AT_ONCE = 50
 """How many rows of a dataset the page shows; the file holds them all."""
 
@@ -49,6 +54,7 @@ def data(request: Request) -> Response:
         data={name: category(name, lang) for name in categories()},
         value=lambda value, declared=None: _written(value, declared, lang),
         facts=[(wording.facts({one.name: one.value.reveal()}, lang)[0], one) for one in held.facts],
+        called=lambda title, otherwise: _called(title, otherwise, lang),
         at_once=AT_ONCE,
         labels=known("fact"),
     )
@@ -84,16 +90,37 @@ def erase(request: Request, form: Posted) -> Response:
     with db.write(house.engine) as conn:
         session.end_all(conn, signed_in.who)
     request.state.person = None
-    answer = page(
-        request, "centre/erased.html", done=done, places=_places(_policy(house), done.counts, language(request))
-    )
+    answer = to(request, f"erased/{links.seal(house, ERASED, {'subject': done.subject}, KEPT)}")
     session.end(request, answer, "person")
     return answer
 
 
+@router.get("/{lang}/erased/{token}")
+def erased(request: Request, token: str) -> Response:
+    """The certificate: a page for whoever has its address, and the file of it."""
+    done, house = _certificate(request, token), request.app.state.house
+    places = _places(document(house), done.counts, language(request))
+    return page(request, "centre/erased.html", done=done, places=places, token=token)
+
+
+@router.get("/{lang}/erased/{token}/file")
+def erased_file(request: Request, token: str) -> Response:
+    """The certificate as a file that anybody can check."""
+    done, house = _certificate(request, token), request.app.state.house
+    named = {"Content-Disposition": f'attachment; filename="{certificates.file_name(done)}"'}
+    content = certificates.certificate_file(house, done, language(request))
+    return Response(content, media_type="application/json", headers=named)
+
+
+def _certificate(request: Request, token: str) -> Certificate:
+    throttle(request, "certificate", 60, 600)
+    house: House = request.app.state.house
+    return certificates.certificate(house, SubjectId(links.opened(house, ERASED, token)["subject"]))
+
+
 def _asking(request: Request, signed_in: session.Session, *, problem: bool = False) -> Response:
     house: House = request.app.state.house
-    plan, policy, lang = erasing.plan(house, signed_in.who), _policy(house), language(request)
+    plan, policy, lang = erasing.plan(house, signed_in.who), document(house), language(request)
     return page(
         request,
         "centre/erase.html",
@@ -104,11 +131,6 @@ def _asking(request: Request, signed_in: session.Session, *, problem: bool = Fal
         problem=problem,
         length=lengths(lang),
     )
-
-
-def _policy(house: House) -> PolicyFile:
-    with house.reading() as conn:
-        return published(conn, house.present(conn)).document
 
 
 def _places(policy: PolicyFile, counts: Mapping[str, int], lang: str) -> list[tuple[str, int]]:
@@ -128,6 +150,12 @@ def _places(policy: PolicyFile, counts: Mapping[str, int], lang: str) -> list[tu
     return found
 
 
+def _called(title: Mapping[str, str] | None, otherwise: str, lang: str) -> str:
+    """A dataset or a field as people call it."""
+    words = of_policy(title, lang) if title else otherwise
+    return words[:1].upper() + words[1:]
+
+
 def _written(value: Any, declared: DataField | None, lang: str) -> str:
     """A value as the language writes it."""
     kind = declared.type if declared else ""
@@ -138,5 +166,5 @@ def _written(value: Any, declared: DataField | None, lang: str) -> str:
     if kind == "date":
         return i18n.day(from_date(date.fromisoformat(value) if isinstance(value, str) else value), lang)
     if kind == "decimal":
-        return i18n.number(value, lang)
+        return str(format_decimal(value, "#,##0.00##", locale=lang))
     return str(value)

@@ -16,5 +16,4 @@ router = APIRouter()
 @router.get("/{lang}/me")
 def home(request: Request) -> Response:
     """The page. It shows what the policy says and what the person said, and no value of theirs."""
-    signed_in = person(request)
-    return choices.shown(request, signed_in, home=True, done=choices.just_done(request, signed_in))
+    return choices.shown(request, person(request), home=True)

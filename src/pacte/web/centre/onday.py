@@ -8,9 +8,10 @@ from datetime import date
 from fastapi import APIRouter, Request, Response
 
 from pacte.app import onday
-from pacte.app.choose import published
 from pacte.app.house import House
+from pacte.app.policies import document
 from pacte.app.timeline import Said, said_in
+from pacte.gate.one import NO_RULES
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import to_datetime
 from pacte.web.centre.words import lengths, reasons
@@ -57,14 +58,14 @@ def _page(
     status: int = 200,
 ) -> Response:
     house: House = request.app.state.house
-    with house.reading() as conn:
-        policy = published(conn, house.present(conn)).document
+    policy = document(house)
     return page(
         request,
         "centre/onday.html",
         status=status,
         said=said,
         found=found,
+        no_rules=NO_RULES,
         cited=cited,
         problems=problems or {},
         purposes=onday.purposes(house),

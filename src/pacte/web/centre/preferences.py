@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import FormData
 
 from pacte.app import levels
 from pacte.app import preferences as wishes
@@ -17,20 +18,24 @@ from pacte.web.session import Session, person
 
 router = APIRouter()
 
+SIDES = ("from", "to")
+"""The two sides of the quiet hours, as the form names them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel as the page shows it: what can be wished, what holds, and the entry of the last wish about it."""
+    """One channel as the page shows it: what can be wished, what holds, and the entry of the last wish about it.
+
+    `hours` are the two sides of the quiet hours, as the form names them. Where one was left empty, `empty` is that
+    side, and everything here is what was sent.
+    """
 
     name: str
     settings: tuple[str, ...]
     values: dict[str, str]
-    seen: int
-
-    @property
-    def hours(self) -> tuple[int, int] | None:
-        """From which hour to which nothing is sent."""
-        return wishes.hours(self.values.get(wishes.QUIET, ""))
+    seen: str
+    hours: dict[str, str]
+    empty: str = ""
 
 
 @router.get("/{lang}/me/preferences")
@@ -45,13 +50,16 @@ def wish(request: Request, form: Posted) -> Response:
     signed_in = person(request)
     throttle(request, "preferences", 120, 600, who=signed_in.who)
     channel = str(form.get("channel", ""))
+    house: House = request.app.state.house
+    if _empty(form) and channel in wishes.channels(house) and wishes.QUIET in wishes.CHANNELS[channel]:
+        return _page(request, signed_in, sent=_sent(channel, form), status=422)
     values = {name: str(form[name]) for name in (wishes.REACH, wishes.FREQUENCY) if name in form}
     if "from" in form or wishes.QUIET in form:
         values[wishes.QUIET] = _quiet(form)
     seen = str(form.get("seen", ""))
     try:
         index = wishes.wish(
-            request.app.state.house,
+            house,
             SubjectId(signed_in.who),
             channel,
             values,
@@ -71,11 +79,12 @@ def choose(request: Request, form: Posted) -> Response:
     said = str(form.get("level", ""))
     if not said.isdecimal() or len(said) > 3:
         return _page(request, signed_in, unanswered=True, status=422)
-    earlier = levels.steps(house, subject, lang).level
+    now = levels.steps(house, subject, lang)
+    earlier = now.level
     if int(said) > (0 if earlier is None else earlier):  # to ask for less is never refused for coming too often
         throttle(request, "choices", 120, 600, who=signed_in.who)
     try:
-        done = levels.choose_level(house, subject, int(said), lang=lang, seen=str(form.get("seen", "")))
+        done = levels.choose_level(house, subject, int(said), now, seen=str(form.get("seen", "")))
     except Conflict:
         return _page(request, signed_in, changed="personalisation", status=409)
     back = "" if earlier is None or done is None else f"?from={earlier}"
@@ -83,7 +92,13 @@ def choose(request: Request, form: Posted) -> Response:
 
 
 def _page(
-    request: Request, signed_in: Session, *, changed: str = "", unanswered: bool = False, status: int = 200
+    request: Request,
+    signed_in: Session,
+    *,
+    changed: str = "",
+    sent: Channel | None = None,
+    unanswered: bool = False,
+    status: int = 200,
 ) -> Response:
     house: House = request.app.state.house
     subject, lang = SubjectId(signed_in.who), language(request)
@@ -96,7 +111,10 @@ def _page(
         request,
         "centre/preferences.html",
         status=status,
-        channels=[_channel(name, known) for name in wishes.channels(house)],
+        channels=[
+            sent if sent is not None and sent.name == name else _channel(name, known) for name in wishes.channels(house)
+        ],
+        half=sent,
         words={setting: values for setting, values in wishes.SETTINGS.items() if setting != wishes.QUIET},
         steps=steps,
         undo=before,
@@ -109,15 +127,32 @@ def _page(
 def _channel(name: str, known: dict[wishes.Key, wishes.Preferred]) -> Channel:
     settings = wishes.CHANNELS[name]
     held = {setting: wishes.value_of(known, name, setting) for setting in settings}
-    return Channel(name, settings, held, wishes.newest(known, name))
+    begin, end = wishes.hours(held.get(wishes.QUIET, "")) or ("", "")
+    return Channel(name, settings, held, str(wishes.newest(known, name)), {"from": str(begin), "to": str(end)})
 
 
-def _quiet(form: Posted) -> str:
+def _sent(channel: str, form: FormData) -> Channel:
+    """A channel as it was sent with one side of the quiet hours left empty."""
+    settings = wishes.CHANNELS[channel]
+    said = {setting: str(form.get(setting, "")) for setting in settings if setting != wishes.QUIET}
+    hours = {side: str(form.get(side, "")) for side in SIDES}
+    return Channel(channel, settings, said, str(form.get("seen", "")), hours, _empty(form))
+
+
+def _empty(form: FormData) -> str:
+    """The side of the quiet hours that was left empty beside the other; "" where both were, or neither."""
+    if wishes.QUIET in form:
+        return ""
+    empty = [side for side in SIDES if not form.get(side)]
+    return empty[0] if len(empty) == 1 else ""
+
+
+def _quiet(form: FormData) -> str:
     """Quiet hours as a form says them: one word (to take a wish back), or two hours; the same twice is none."""
     if wishes.QUIET in form:
         return str(form[wishes.QUIET])
     begin, end = str(form.get("from", "")), str(form.get("to", ""))
-    if not begin or not end or begin == end:
+    if begin == end:
         return wishes.SETTINGS[wishes.QUIET][0]
     if not (begin.isdecimal() and end.isdecimal() and len(begin) < 3 and len(end) < 3):
         raise BadInput("expected hours from 0 to 23")

@@ -10,9 +10,9 @@ import re
 from fastapi import APIRouter, Request, Response
 
 from pacte.app import history, onday
-from pacte.app.choose import published
 from pacte.app.exhibit import exhibit
 from pacte.app.house import House
+from pacte.app.policies import document
 from pacte.app.prove import Proof, file_name
 from pacte.consent.notice.words import category
 from pacte.kernel.errors import BadInput, NotFound
@@ -100,6 +100,5 @@ def _data(lang: str) -> dict[str, str]:
 
 
 def _recipients(house: House) -> dict[str, str]:
-    with house.reading() as conn:
-        policy = published(conn, house.present(conn)).document
+    policy = document(house)
     return {name: recipient.name for name, recipient in policy.recipients.items()}

@@ -7,17 +7,17 @@ from sqlalchemy import Connection
 
 from pacte.app.figures import SMALLEST, Figures, agreed
 from pacte.app.policies import published
-from pacte.kernel.errors import BadInput, Denied
-from pacte.kernel.instant import DAY, Instant, parse_instant, to_iso
+from pacte.kernel.errors import Denied
+from pacte.kernel.instant import Instant, to_iso
 from pacte.web.auth.staff import member
-from pacte.web.console import chart
-from pacte.web.pages import language, page, words
+from pacte.web.console import chart, days
+from pacte.web.pages import language, page
 from pacte.web.security import throttle
 
 router = APIRouter()
 
-USUAL, MOST = 84, 3_660
-"""Days that are shown unless others are asked for, and at most."""
+USUAL = 84
+"""Days that are shown unless others are asked for."""
 
 
 @router.get("/{lang}/staff/figures")
@@ -26,7 +26,7 @@ def figures(request: Request) -> Response:
     throttle(request, "figures", 120, 600, who=member(request, "figures").id)
     house = request.app.state.house
     today = Instant(house.clock())
-    since, until, problems = _range(request, today)
+    since, until, problems = days.asked(request.query_params, today, USUAL, language(request))
     try:
         found = agreed(house, since, until)
     except Denied:  # before a policy is in force there is nothing that anybody agreed to
@@ -45,19 +45,6 @@ def figures(request: Request) -> Response:
         until=to_iso(until)[:10],
         problems=problems,
     )
-
-
-def _range(request: Request, today: Instant) -> tuple[Instant, Instant, dict[str, str]]:
-    """From when to when; an order or a day that makes no sense gives the usual range, and says so."""
-    asked = request.query_params
-    try:
-        until = min(today, Instant(parse_instant(asked["until"][:10]) + DAY)) if asked.get("until") else today
-        since = parse_instant(asked["since"][:10]) if asked.get("since") else Instant(until - USUAL * DAY)
-    except BadInput:
-        return Instant(today - USUAL * DAY), today, {"since": words("console", language(request), "figures.day")}
-    if not 0 <= until - since <= MOST * DAY:
-        return Instant(today - USUAL * DAY), today, {"since": words("console", language(request), "figures.order")}
-    return since, until, {}
 
 
 def _recipients(conn: Connection, now: Instant) -> dict[str, str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from pacte.app import checks
+from pacte.app import checks, setup
 from pacte.app.house import House
-from pacte.app.mail import SEND
+from pacte.app.letters import SEND
 from pacte.gate import rules as stored
 from pacte.kernel import jobs
 from pacte.kernel.instant import DAY, Instant
@@ -40,7 +40,9 @@ def today(request: Request) -> Response:
     """How the house stands: for those who watch over it all of it, for everybody the doors that are theirs."""
     found, house = member(request), request.app.state.house
     values = _standing(house) if found.may("ledger") else {}
-    return page(request, "console/home.html", member=found, standing=values)
+    steps = setup.steps(house) if found.may("setup") else []
+    done = sum(step.done for step in steps)
+    return page(request, "console/home.html", member=found, standing=values, steps=len(steps), done=done)
 
 
 def _standing(house: House) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What waits to be done, what failed and why: tried again at once, or said to be done by hand. No address shows."""
+"""What waits, failed or ended undone, and why: tried again at once, or said to be done by hand. No address shows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request, Response
 
 from pacte.app import links
 from pacte.app.choose import TELL
-from pacte.app.duties import done_by_hand
+from pacte.app.duties import done_by_hand, ended_jobs
 from pacte.app.house import House
-from pacte.app.mail import SEND
+from pacte.app.letters import SEND
+from pacte.app.wording import job_ended
 from pacte.kernel import db
 from pacte.kernel import jobs as table
 from pacte.kernel.errors import Conflict, NotFound
@@ -52,9 +53,10 @@ def jobs(request: Request) -> Response:
     now = house.clock()
     with house.reading() as conn:
         found, every = table.pressing(conn, now, MOST), sum(one.open for one in table.tally(conn, now).values())
+    lang, over = language(request), ended_jobs(house)
     rows = [_shown(house, job, job.overdue(now)) for job in found]
-    values: dict[str, Any] = {"rows": rows, "more": every - len(rows), "ways": WAYS}
-    values |= {"word": partial(word, language(request))}
+    values: dict[str, Any] = {"rows": rows, "more": every - len(rows), "ways": WAYS, "word": partial(word, lang)}
+    values |= {"ended": [(_what(job), job, job_ended(job.error or "", lang)) for job in over]}
     return page(request, "console/jobs.html", done=request.query_params.get("done", ""), **values)
 
 
@@ -87,8 +89,11 @@ def _named(request: Request, form: Posted) -> tuple[House, str]:
 
 
 def _shown(house: House, job: Job, late: bool) -> Shown:
-    target = job.target or ""
-    what = target.partition(":")[0] if job.kind == SEND else target if job.kind == TELL else ""
     failed = job.attempts > 0 and job.error is not None and job.state == table.READY
     state = "failed" if failed else "late" if late else job.state
-    return Shown(job, links.seal(house, NAMED, {"id": job.id}, DAY), what, state, job.kind == TELL)
+    return Shown(job, links.seal(house, NAMED, {"id": job.id}, DAY), _what(job), state, job.kind == TELL)
+
+
+def _what(job: Job) -> str:
+    target = job.target or ""
+    return target.partition(":")[0] if job.kind == SEND else target if job.kind == TELL else ""

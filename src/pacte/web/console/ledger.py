@@ -7,15 +7,19 @@ from itertools import islice
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
-from pacte.app import checks
+from pacte.app import checks, forms
+from pacte.app.policies import published
 from pacte.app.reading import nameless, signed_checkpoint
 from pacte.app.status import status
 from pacte.app.wording import describe
-from pacte.kernel.errors import BadInput
+from pacte.consent.notice.words import of_policy
+from pacte.kernel.errors import BadInput, Denied
 from pacte.kernel.instant import DAY, Instant, parse_instant
 from pacte.ledger import browse, log, queries
 from pacte.ledger.entries import kinds
+from pacte.policy.house import house_purposes
 from pacte.web.auth.staff import member
 from pacte.web.console.codes import word
 from pacte.web.pages import language, page, to, words
@@ -42,11 +46,13 @@ def ledger(request: Request) -> Response:
         if before.isdecimal() and len(before) < 16:
             stop = min(stop, int(before))
         found = list(islice(browse.newest(conn, start, stop, [kind] if kind else []), MOST + 1))
+        named = _named(conn, house.present(conn), lang)
+    readers = {one.digest: one.reader for one in forms.kept(house)}
     return page(
         request,
         "console/ledger.html",
         status=422 if problems else 200,
-        rows=[_row(index, name, entry, lang) for index, name, entry in found[:MOST]],
+        rows=[_row(index, name, entry, named, lang) | _to(entry, readers, lang) for index, name, entry in found[:MOST]],
         older=found[MOST - 1][0] if len(found) > MOST else None,
         kinds=sorted(kinds(), key=lambda one: word(lang, "kind", one)),
         kind=kind,
@@ -77,9 +83,27 @@ def checkpoint(request: Request) -> Response:
     return Response(signed_checkpoint(request.app.state.house), media_type="text/plain", headers=headers)
 
 
-def _row(index: int, kind: str, entry: dict[str, Any] | None, lang: str) -> dict[str, Any]:
-    said = "" if entry is None else describe(nameless(entry), lang)
+def _named(conn: Connection, now: Instant, lang: str) -> dict[str, str]:
+    """What purposes, forms and recipients are called, under the names that `app.wording` looks for."""
+    titles = {name: rules.title[lang] for name, rules in house_purposes({}).items()}
+    try:
+        policy = published(conn, now).document
+    except Denied:  # before a policy is in force
+        return titles
+    titles |= {name: of_policy(purpose.title, lang) for name, purpose in policy.purposes.items()}
+    titles |= {f"form:{name}": of_policy(form.title, lang) for name, form in policy.forms.items()}
+    return titles | {f"recipient:{name}": one.name for name, one in policy.recipients.items()}
+
+
+def _row(index: int, kind: str, entry: dict[str, Any] | None, named: dict[str, str], lang: str) -> dict[str, Any]:
+    said = "" if entry is None else describe(nameless(entry), lang, named)
     return {"index": index, "kind": kind, "at": entry["at"] if entry else None, "says": said}
+
+
+def _to(entry: dict[str, Any] | None, readers: dict[str, str], lang: str) -> dict[str, str]:
+    """To whom a form shows what an entry speaks of, in words."""
+    reader = readers.get(str(entry["form"])) if entry and entry["kind"] == "form" else None
+    return {"to": words("console", lang, f"ledger.to.{reader}") if reader else ""}
 
 
 def _day(request: Request, given: str) -> tuple[Instant | None, dict[str, str]]:

@@ -12,10 +12,10 @@ from starlette.datastructures import FormData
 from pacte.app import looks
 from pacte.app import staff as people
 from pacte.app.wording import look_reason
-from pacte.kernel.errors import BadInput
-from pacte.kernel.instant import DAY, Instant, parse_instant, to_iso
+from pacte.kernel.instant import DAY, Instant, to_iso
 from pacte.policy.house import house_purposes
 from pacte.web.auth.staff import member
+from pacte.web.console import days
 from pacte.web.console.codes import word
 from pacte.web.pages import language, page, words
 from pacte.web.security import Posted, throttle
@@ -44,7 +44,8 @@ def _page(request: Request, form: FormData) -> Response:
     throttle(request, "looks", 300, 600, who=member(request, "looks").id)
     staff = {one.actor: one for one in people.members(house)}
     by, whom = str(form.get("by", looks.PEOPLE)), str(form.get("whom", "")).strip().upper()
-    since, until, problems = _range(request, form)
+    now = house.clock()
+    since, until, problems = days.asked(form, Instant(now - now % DAY + DAY), USUAL, lang)
     if whom and not _WHOM.fullmatch(whom):
         problems["whom"] = words("console", lang, "looks.whom_problem")
     before = str(form.get("before", ""))
@@ -75,20 +76,6 @@ def _row(one: looks.Look, staff: dict[str, people.Member], titles: dict[str, str
         "purpose": titles.get(one.purpose, one.purpose),
         "reason": look_reason(one.reason, lang),
     }
-
-
-def _range(request: Request, form: FormData) -> tuple[Instant, Instant, dict[str, str]]:
-    now = request.app.state.house.clock()
-    tomorrow = Instant(now - now % DAY + DAY)
-    usual = Instant(tomorrow - USUAL * DAY)
-    try:
-        since = parse_instant(str(form["since"])[:10]) if form.get("since") else usual
-        until = Instant(parse_instant(str(form["until"])[:10]) + DAY) if form.get("until") else tomorrow
-    except BadInput:
-        return usual, tomorrow, {"since": words("console", language(request), "figures.day")}
-    if since >= until:
-        return usual, tomorrow, {"since": words("console", language(request), "figures.order")}
-    return since, until, {}
 
 
 def _is_index(given: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from pacte.app import history, links, looks, receipts
+from pacte.app import forms, history, links, looks, receipts
 from pacte.app import prove as proving
 from pacte.app.exhibit import exhibit
 from pacte.app.house import House
@@ -47,13 +47,17 @@ Named = tuple[dict[str, str], dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One choice as the page shows it: its place and entry, in words, the text that was shown, whether a receipt is."""
+    """One choice as the page shows it: its place and entry, in words, the text that was shown, whether a receipt is.
+
+    `form` is whether the form that it answers is kept here.
+    """
 
     index: int
     entry: dict[str, Any]
     says: str
     notice: Notice | None
     receipt: bool
+    form: bool
 
 
 @router.get("/{lang}/staff/people")
@@ -169,7 +173,7 @@ def _taking(request: Request, token: str) -> tuple[Member, House, SubjectId]:
 
 
 def _statements(house: House, subject: SubjectId, named: Named, lang: str) -> list[Statement]:
-    said = receipts.choices_of(house, subject)
+    said, kept = receipts.choices_of(house, subject), {one.digest for one in forms.kept(house)}
     with house.reading() as conn:
         notices = {one.digest: one for one in _notices(conn, house.present(conn))}
         return [
@@ -179,6 +183,7 @@ def _statements(house: House, subject: SubjectId, named: Named, lang: str) -> li
                 _says(entry, named, lang),
                 notices.get(entry.get("notice", "")),
                 receipts.has_words(conn, index, entry),
+                entry.get("form", "") in kept,
             )
             for index, entry in reversed(said)
         ]

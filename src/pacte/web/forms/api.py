@@ -7,7 +7,6 @@ of its ticket alone, so that pages of the listed origins may send one without an
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -21,8 +20,9 @@ from pacte.consent.form.values import PROGRAM
 from pacte.web.api import problems
 from pacte.web.forms import showing
 from pacte.web.forms.showing import Answer
+from pacte.web.origins import shared
 from pacte.web.pages import LANGUAGES, language
-from pacte.web.security import refuse_large, throttle
+from pacte.web.security import evenly, refuse_large, throttle
 
 router = APIRouter()
 
@@ -58,7 +58,6 @@ async def answer(request: Request, form: str) -> Response:
 
 
 def _answered(request: Request, form: str, body: bytes) -> Response:
-    began = time.monotonic()
     throttle(request, "form-answers", 60, 600)
     try:
         sent = json.loads(body)
@@ -78,8 +77,8 @@ def _answered(request: Request, form: str, body: bytes) -> Response:
     values, wrong = showing.checked(request, found.form, said)
     if wrong:
         return problems.response("invalid", "cannot be read: " + ", ".join(f"`{name}`" for name in wrong))
-    showing.send(request, seen, found, said, values)
-    time.sleep(max(0.0, showing.FLOOR - (time.monotonic() - began)))
+    with evenly():
+        showing.send(request, seen, found, said, values)
     return JSONResponse({"status": "confirmation_sent"}, 202)
 
 
@@ -106,12 +105,5 @@ def _is_answer(sent: Any) -> bool:
 
 def _shared(request: Request, response: Response) -> Response:
     """Let pages of the listed origins read an answer, without any cookie."""
-    origin, settings = request.headers.get("origin", ""), request.app.state.house.settings.web
-    response.headers.append("Vary", "Origin")
-    if origin in (*settings.origins, *settings.embedded_by):
-        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Allow-Headers"] = "content-type"
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
-        response.headers["Access-Control-Max-Age"] = "600"
-    return response
+    settings = request.app.state.house.settings.web
+    return shared(request, response, (*settings.origins, *settings.embedded_by))

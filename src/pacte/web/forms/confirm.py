@@ -6,17 +6,12 @@ form, one that was confirmed shows what was recorded and its receipts. Source: G
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
-from pacte.app import optin, receipts
+from pacte.app import confirming, optin, receipts
+from pacte.app.confirming import Gone
 from pacte.app.links import Expired
-from pacte.app.optin import Gone
 from pacte.app.pending import Request as Asked
-from pacte.app.policies import published
-from pacte.consent.form.fragment import matter
-from pacte.consent.form.values import asking
 from pacte.kernel.errors import Conflict, NotFound
 from pacte.web.pages import language, page, to
 from pacte.web.security import Posted, throttle
@@ -33,13 +28,13 @@ def looking(request: Request, token: str) -> Response:
 
 
 @router.post("/{lang}/confirm/{token}")
-def confirming(request: Request, token: str, form: Posted) -> Response:
+def confirm(request: Request, token: str, form: Posted) -> Response:
     """Record it, once; then show that it is."""
     throttle(request, "confirm", 120, 600)
     house = request.app.state.house
     try:
-        before = optin.requested(house, token)
-        done = optin.confirm(house, token, str(form.get("notice", "")))
+        before = confirming.requested(house, token)
+        done = confirming.confirm(house, token, str(form.get("notice", "")))
     except (Expired, Gone):
         return _page(request, token)
     except Conflict:
@@ -83,10 +78,10 @@ def receipt(request: Request, token: str, form: Posted) -> Response:
     """The receipt of one of the choices that were confirmed, as a file."""
     throttle(request, "receipt", 60, 600)
     house, entry = request.app.state.house, str(form.get("entry", ""))
-    asked = optin.requested(house, token)
-    if not optin.opens(house, token):
+    asked = confirming.requested(house, token)
+    if not confirming.opens(house, token):
         raise SignInNeeded("person")
-    if not entry.isdecimal() or len(entry) > 15 or int(entry) not in {index for index, _ in _choices(request, asked)}:
+    if not entry.isdecimal() or len(entry) > 15 or int(entry) not in dict(confirming.recorded(house, asked)):
         raise NotFound("no such choice was confirmed by this link")
     made = receipts.receipt(house, asked.subject, entry=int(entry), lang=language(request), by="person")
     named = {"Content-Disposition": f'attachment; filename="{made.name}"'}
@@ -96,10 +91,10 @@ def receipt(request: Request, token: str, form: Posted) -> Response:
 def _page(request: Request, token: str, *, changed: bool = False, status: int = 200) -> Response:
     house = request.app.state.house
     try:
-        asked = optin.requested(house, token)
+        asked = confirming.requested(house, token)
         if asked.confirmed:
             return _confirmed(request, token, asked)
-        waiting = optin.waiting(house, token)
+        waiting = confirming.waiting(house, token)
     except Gone as gone:
         return _gone(request, gone)
     except Expired:
@@ -119,43 +114,11 @@ def _page(request: Request, token: str, *, changed: bool = False, status: int = 
 
 def _confirmed(request: Request, token: str, asked: Asked) -> Response:
     """What was recorded; once the time of the link is over, only that it was: the rest is for whoever signs in."""
-    late = not optin.opens(request.app.state.house, token)
-    return page(request, "forms/confirmed.html", token=token, late=late, choices=[] if late else _said(request, asked))
+    house = request.app.state.house
+    late = not confirming.opens(house, token)
+    choices = [] if late else confirming.confirmed(house, asked, language(request))
+    return page(request, "forms/confirmed.html", token=token, late=late, choices=choices)
 
 
 def _gone(request: Request, gone: Gone) -> Response:
     return page(request, "forms/gone.html", status=410, form=gone.form)
-
-
-def _choices(request: Request, asked: Asked) -> list[tuple[int, dict[str, Any]]]:
-    """The choices that were recorded when this was confirmed."""
-    found = receipts.choices_of(request.app.state.house, asked.subject)
-    first = -1 if asked.entry is None else asked.entry
-    return [(index, said) for index, said in found if index >= first >= 0 and said.get("form") == asked.shown]
-
-
-def _said(request: Request, asked: Asked) -> list[dict[str, Any]]:
-    """Those choices in words; a box that the form has no more is said by its purpose."""
-    house = request.app.state.house
-    with house.reading() as conn:
-        compiled = published(conn, house.present(conn))
-    words: dict[tuple[str, str, str], str] = {}
-    try:
-        form = asking(compiled, asked.form, language(request))
-        titles = {one.purpose: one.title for one in form.questions}
-        words = {
-            (box.purpose, box.channel, box.recipient): matter(form, box, titles[box.purpose])
-            for box in form.boxes.values()
-        }
-    except NotFound:  # the form has left the policy
-        pass
-    return [
-        {
-            "entry": index,
-            "given": said["act"] == "given",
-            "words": words.get(
-                (said["purpose"], said.get("channel", ""), said.get("recipient", "")), str(said["purpose"])
-            ),
-        }
-        for index, said in _choices(request, asked)
-    ]

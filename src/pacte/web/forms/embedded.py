@@ -8,7 +8,7 @@ page around can neither read what is typed nor tick a box. Source: CSP Level 3 Â
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import FormData
@@ -16,11 +16,11 @@ from starlette.datastructures import FormData
 from pacte.app import forms
 from pacte.app.forms import Changed, Shown
 from pacte.app.links import Expired
-from pacte.consent.form.fragment import FIRST, Again
+from pacte.consent.form.fragment import Again
 from pacte.consent.form.values import STRANGER
 from pacte.web.forms import showing
 from pacte.web.pages import language, page
-from pacte.web.security import LARGEST, POLICY, refuse_foreign, refuse_large, throttle
+from pacte.web.security import CSP, LARGEST, refuse_foreign, refuse_large, throttle
 
 router = APIRouter()
 
@@ -66,24 +66,14 @@ def answer(request: Request, form: str, posted: Annotated[FormData, Depends(_sen
 def framed(request: Request, response: Response) -> Response:
     """Let our own pages and the listed origins show this answer in a frame, and nobody else."""
     listed = " ".join(("'self'", *request.app.state.house.settings.web.embedded_by))
-    response.headers["Content-Security-Policy"] = POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {listed}")
+    response.headers["Content-Security-Policy"] = CSP.replace("frame-ancestors 'none'", f"frame-ancestors {listed}")
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 
-def _page(
-    request: Request,
-    found: Shown,
-    *,
-    again: Again = FIRST,
-    ticket: str = "",
-    changed: Changed | None = None,
-    late: bool = False,
-    status: int = 200,
-) -> Response:
-    fragment = showing.live(request, found, again, ticket, ours=False)
-    shown = {"fragment": fragment, "title": found.form.title, "changed": changed, "late": late, "embedded": True}
-    return framed(request, page(request, "forms/embed.html", status=status, **shown))
+def _page(request: Request, found: Shown, *, status: int = 200, **said: Any) -> Response:
+    shown = showing.parts(request, found, ours=False, **said)
+    return framed(request, page(request, "forms/embed.html", status=status, embedded=True, **shown))
 
 
 def _again(request: Request, found: Shown, again: Again, ticket: str) -> Response:

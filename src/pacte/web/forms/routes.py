@@ -6,12 +6,14 @@ other; a box that was not shown is refused; a form that has changed since is sho
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
-from pacte.app import forms, optin
+from pacte.app import form_answers, forms, optin
 from pacte.app.forms import Changed, Shown, Ticket
 from pacte.app.links import Expired
-from pacte.consent.form.fragment import FIRST, Again
+from pacte.consent.form.fragment import Again, labels, matters
 from pacte.consent.form.values import KNOWN, STRANGER
 from pacte.kernel.ids import SubjectId
 from pacte.web.forms import showing
@@ -55,8 +57,8 @@ def _known(request: Request, seen: Ticket, found: Shown, said: Answer) -> Respon
     if session is None:
         raise SignInNeeded("person")
     house, subject, yes = request.app.state.house, SubjectId(session.who), said.yes
-    recorded = forms.choose(house, subject, seen, found, yes, none=said.none)
-    todo = forms.unproved(found.form, yes)
+    recorded = form_answers.choose(house, subject, seen, found, yes, none=said.none)
+    todo = form_answers.unproved(found.form, yes)
     if todo:
         throttle(request, "form-letters", 3, 900, who=subject)
         optin.ask_known(house, subject, seen, todo)
@@ -64,35 +66,20 @@ def _known(request: Request, seen: Ticket, found: Shown, said: Answer) -> Respon
     return page(
         request,
         "forms/done.html",
-        said=showing.labels(found.form, done),
-        todo=showing.labels(found.form, todo),
-        refused=showing.matters(found.form, found.form.boxes) if said.none else [],
+        form=found.form,
+        unticked=not yes and not said.none,
+        said=labels(found.form, done),
+        todo=labels(found.form, todo),
+        refused=matters(found.form, found.form.boxes) if said.none else [],
         recorded=recorded,
     )
 
 
-def _page(
-    request: Request,
-    found: Shown,
-    *,
-    again: Again = FIRST,
-    ticket: str = "",
-    changed: Changed | None = None,
-    late: bool = False,
-    status: int = 200,
-) -> Response:
+def _page(request: Request, found: Shown, *, status: int = 200, **said: Any) -> Response:
     session = current(request, "person") if found.form.to == KNOWN else None
-    stands = forms.standing(request.app.state.house, SubjectId(session.who), found.form) if session else ()
-    return page(
-        request,
-        "forms/form.html",
-        status=status,
-        stands=showing.matters(found.form, stands),
-        fragment=showing.live(request, found, again, ticket, ours=True),
-        title=found.form.title,
-        changed=changed,
-        late=late,
-    )
+    stands = form_answers.standing(request.app.state.house, SubjectId(session.who), found.form) if session else ()
+    shown = showing.parts(request, found, ours=True, **said)
+    return page(request, "forms/form.html", status=status, stands=matters(found.form, stands), **shown)
 
 
 def _again(request: Request, found: Shown, again: Again, ticket: str) -> Response:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 from fastapi import Request, Response
 from markupsafe import Markup
 from starlette.datastructures import FormData
 
 from pacte.app import forms, optin
-from pacte.app.forms import Shown, Ticket
+from pacte.app.forms import Changed, Shown, Ticket
 from pacte.app.house import House
 from pacte.app.pending import Said
-from pacte.consent.form.fragment import FIRST, Again, fragment, label, matter, problems_of
+from pacte.consent.form.fragment import FIRST, Again, fragment, labels, problems_of
 from pacte.consent.form.values import Asking
 from pacte.intake.by_form import normal
 from pacte.kernel.errors import BadInput
 from pacte.web.pages import address, page
-from pacte.web.security import form_token, throttle
+from pacte.web.security import evenly, form_token, throttle
 
-FLOOR = 0.35
-"""Seconds that an answer takes at least, whether the address is known or not."""
 LONGEST = 254
 """Characters of anything that is typed."""
 MOST = 100
@@ -65,6 +63,21 @@ def live(request: Request, found: Shown, again: Again = FIRST, ticket: str = "",
     return Markup(fragment(form, address(form.lang, path), hidden, again))  # noqa: S704
 
 
+def parts(
+    request: Request,
+    found: Shown,
+    *,
+    ours: bool,
+    again: Again = FIRST,
+    ticket: str = "",
+    changed: Changed | None = None,
+    late: bool = False,
+) -> dict[str, Any]:
+    """What a page shows of a form: the live fragment, its title, and why it is shown once more."""
+    fragment = live(request, found, again, ticket, ours=ours)
+    return {"fragment": fragment, "title": found.form.title, "changed": changed, "late": late}
+
+
 def take(
     request: Request,
     seen: Ticket,
@@ -75,16 +88,15 @@ def take(
     embedded: bool = False,
 ) -> Response:
     """Take the answer of a stranger; the page is the same whether their address is known or not."""
-    began = time.monotonic()
     form = found.form
     if not said.yes:
-        return page(request, "forms/nothing.html", embedded=embedded, form=form)
+        return page(request, "forms/nothing.html", embedded=embedded, form=form, refused=said.none)
     values, problems = checked(request, form, said)
     if problems:
         kept = (*said.yes, *(("over",) if said.over else ()))
         return again(request, found, Again(said.values, kept, problems), said.ticket)
-    send(request, seen, found, said, values)
-    time.sleep(max(0.0, FLOOR - (time.monotonic() - began)))
+    with evenly():
+        send(request, seen, found, said, values)
     return page(request, "forms/sent.html", embedded=embedded, form=form, labels=labels(form, said.yes))
 
 
@@ -111,15 +123,3 @@ def send(request: Request, seen: Ticket, found: Shown, said: Answer, values: Map
     place = said.place if said.place in form.places else ""
     over = form.over if said.over else 0
     optin.ask(request.app.state.house, seen, found, Said(email, said.yes, others, over, place))
-
-
-def matters(form: Asking, names: Collection[str]) -> list[str]:
-    """What boxes are about, in words."""
-    titles = {one.purpose: one.title for one in form.questions}
-    return [matter(form, box, titles[box.purpose]) for name, box in form.boxes.items() if name in names]
-
-
-def labels(form: Asking, names: Collection[str]) -> list[str]:
-    """Boxes in words."""
-    titles = {one.purpose: one.title for one in form.questions}
-    return [label(form, box, titles[box.purpose]) for name, box in form.boxes.items() if name in names]

@@ -1,51 +1,59 @@
 """A sample shop, which nobody can buy from: what a company's own site looks like with our form, badge and boxes in it.
 
 It is there for a house whose company is fictional (an address under `.example`, RFC 2606), and wherever `pacte serve
---with-shop` asks for it.
+--with-shop` asks for it. What it chooses for somebody is in `ideas`; what it sells, in `goods`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from pacte.app import forms
+from pacte.app import forms, levels
 from pacte.kernel.errors import NotFound, PacteError
-from pacte.web.pages import language, page
-from pacte.web.security import POLICY
+from pacte.kernel.ids import SubjectId
+from pacte.web.pages import language, page, to
+from pacte.web.security import CSP, Posted, throttle
+from pacte.web.session import current, person
+from pacte.web.shop.goods import BASKET, BESTSELLERS, CARRIAGE
+from pacte.web.shop.ideas import ideas
 
 router = APIRouter()
 
-WITHIN = POLICY.replace("default-src 'none'", "default-src 'none'; frame-src 'self'")
+WITHIN = CSP.replace("default-src 'none'", "default-src 'none'; frame-src 'self'")
 """The pages of the shop show our form in a frame, as a company's site does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Goods:
-    """Something on the shelf; the price in cents of a euro."""
-
-    name: str
-    cents: int
-
-
-GOODS = (Goods("flour", 490), Goods("honey", 890), Goods("tea", 650), Goods("caramel", 720))
-BASKET = (Goods("flour", 980), Goods("honey", 890))
-CARRIAGE = 450
 
 
 @router.get("/{lang}/shop")
 def shop(request: Request) -> Response:
-    """The shelves, a suggestion with its badge, the newsletter."""
-    return _page(request, "shop/home.html", form="letter", goods=GOODS)
+    """What sells most, what is chosen for whoever asked for it, with its badge, and the newsletter."""
+    _refuse_closed(request)
+    throttle(request, "shop", 240, 600)
+    chosen = ideas(request.app.state.house, current(request, "person"), language(request))
+    done = request.query_params.get("done") == "less"
+    return _page(request, "shop/home.html", form="letter", goods=BESTSELLERS, chosen=chosen, done=done)
+
+
+@router.post("/{lang}/shop/less")
+def less(request: Request, form: Posted) -> Response:
+    """Switch off what an idea comes from, and all that looks at more; what looks at less stays."""
+    _refuse_closed(request)
+    signed_in, house, lang = person(request), request.app.state.house, language(request)
+    subject, said = SubjectId(signed_in.who), str(form.get("level", ""))
+    wanted = int(said) if said.isdecimal() and len(said) < 3 else 0
+    standing = levels.steps(house, subject, lang)
+    held = standing.level
+    levels.choose_level(house, subject, wanted if held is None else min(wanted, held), standing, seen=standing.seen)
+    return to(request, "shop?done=less#ideas")
 
 
 @router.get("/{lang}/shop/checkout")
 def checkout(request: Request) -> Response:
     """The basket, and the boxes that a checkout asks, none of them ticked."""
-    total = sum(one.cents for one in BASKET) + CARRIAGE
+    _refuse_closed(request)
+    total = sum(one.cents * count for one, count in BASKET) + CARRIAGE
     return _page(request, "shop/checkout.html", form="account", basket=BASKET, carriage=CARRIAGE, total=total)
 
 
@@ -57,9 +65,12 @@ def is_open(request: Request) -> bool:
     return company["contact"].strip().endswith(".example")
 
 
-def _page(request: Request, template: str, *, form: str, **values: Any) -> Response:
+def _refuse_closed(request: Request) -> None:
     if not is_open(request):
         raise NotFound("this house has no sample shop")
+
+
+def _page(request: Request, template: str, *, form: str, **values: Any) -> Response:
     there = form in _forms(request)
     shown = page(request, template, form=form if there else "", price=_price(language(request)), **values)
     shown.headers["Content-Security-Policy"] = WITHIN

@@ -4,12 +4,13 @@
   const home = new URL(document.currentScript.src).origin;
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`:host{display:inline-block;color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif;max-width:26rem}
-button{font:inherit;min-height:2.75rem;padding:.3rem .9rem;border:2px solid;border-radius:1.4rem;background:Canvas;color:LinkText;cursor:pointer}
+button{font:inherit;min-height:2.75rem;padding:.3rem .9rem;border:2px solid;border-radius:1.4rem;background:none;color:inherit;cursor:pointer}
 :focus-visible{outline:3px solid Highlight;outline-offset:2px}
 div{border:1px solid GrayText;border-radius:10px;padding:.8rem 1rem;margin-top:.4rem;background:Canvas;color:CanvasText}
-h2{font-size:1.1rem;margin:0}dt{font-weight:600}dd{margin:0 0 .4rem}a{margin-right:1rem;color:LinkText}[hidden]{display:none}
-[role=switch][aria-checked=true]{background:LinkText;color:Canvas}
-@media(forced-colors:active){[role=switch][aria-checked=true]{background:Highlight;color:HighlightText}}`);
+h2{font-size:1.1rem;margin:0}dt{font-weight:600}dd{margin:0 0 .4rem}a{margin-right:1rem;color:inherit}[hidden]{display:none}
+[role=switch]{display:flex;gap:.6rem;align-items:center;border:0;padding:.2rem 0;margin-top:.5rem;text-align:left}
+[role=switch]::before{content:"";flex:none;width:2.4rem;height:1.3rem;border:2px solid;border-radius:1rem;forced-color-adjust:none;background:radial-gradient(circle at .55rem 50%,currentColor .36rem,transparent .4rem)}
+[role=switch][aria-checked=true]::before{background:radial-gradient(circle at calc(100% - .55rem) 50%,Canvas .36rem,currentColor .4rem)}`);
   const made = (tag, text = "", more = {}) => {
     const element = document.createElement(tag);
     element.textContent = text;

@@ -858,11 +858,15 @@
     if (kind) element.className = kind;
     return element;
   };
+  /* The options of the command line are fields here. */
+  const plain = (line) => Object.entries(said.page.options).reduce((all, [option, field]) => all.replaceAll(option, field), line);
   const list = (lines, tag = "ul") => { const all = made(tag); all.append(...lines.map((line) => made("li", line))); return all; };
   const read = async (file) => new Uint8Array(await file.arrayBuffer());
   const isAnchors = (bytes) => /^\{"checkpoint":"[^\n]*","root":"[0-9a-f]{64}","size":\d+,"time":-?\d+\}\n/.test(
     new TextDecoder().decode(bytes.slice(0, 4096)));
   const isExport = (bytes) => new TextDecoder().decode(bytes.slice(0, 40)).startsWith(`{"format":"${EXPORT}"`);
+
+  const vkeyOf = (bytes) => { const file = JSON.parse(new TextDecoder().decode(bytes)); return (file.proof ?? file).vkey; };
 
   function show(parts) {
     result.replaceChildren(...parts);
@@ -871,13 +875,15 @@
   }
   const unable = (words) => show([made("h2", said.page.unable), made("p", words, "problem")]);
 
-  function told(report) {
+  function told(report, vkey) {
     const brief = report.summary, parts = [made("h2", say(report.ok ? "verifies" : "fails"), report.ok ? "yes" : "no")];
     if (!report.ok) {
-      parts.push(made("p", say("head_failed", { parts: brief.failed.join(", ") })), list(report.problems));
+      parts.push(made("p", say("head_failed", { parts: brief.failed.join(", ") })), list(report.problems.map(plain)));
       return [...parts, made("p", say("unreliable"))];
     }
-    if (brief.warnings.length) parts.push(list(brief.warnings));
+    // The last 44 signs are the key itself: a restored log has another name, and the same one.
+    if (vkey.slice(-44) !== said.page.vkey.slice(-44)) parts.push(made("p", said.page.foreign, "problem"));
+    if (brief.warnings.length) parts.push(list(brief.warnings.map(plain)));
     parts.push(...brief.heading.map((line) => made("p", line)));
     if (brief.entries.length) parts.push(list(brief.entries));
     parts.push(...brief.answers.map((line) => made("p", line)));
@@ -901,7 +907,7 @@
       const kept = [...brought.filter((one) => !isAnchors(one)), ...more];
       const anchors = brought.find(isAnchors) ?? null;
       const report = await verify(bytes, { kept, key: form.elements.key.value.trim(), anchors });
-      show(told(report));
+      show(told(report, report.ok ? vkeyOf(bytes) : ""));
       const present = document.getElementById("present");
       if (present) {
         present.parentElement.hidden = !report.ok;

@@ -25,8 +25,10 @@ from pacte.web.session import fresh_person, person
 
 router = APIRouter()
 
-SAYS = ("choose", "details", "is_export", "no_crypto", "no_ed25519", "no_present", "unable", "unreadable")
+SAYS = ("choose", "details", "foreign", "is_export", "no_crypto", "no_ed25519", "no_present", "unable", "unreadable")
 """What the script says beside the words of the verifier."""
+OPTIONS = ("--key", "--anchors", "--checkpoint")
+"""Options of the verifier's command line, which are fields of the page."""
 MOST = 16
 """How many sizes one question names."""
 
@@ -34,7 +36,8 @@ MOST = 16
 @router.get("/{lang}/verify")
 def verify(request: Request) -> HTMLResponse:
     """Check a proof or a receipt here, without sending it anywhere."""
-    return page(request, "verify/page.html", catalogue=_catalogue(language(request)), vkey=request.app.state.house.vkey)
+    vkey = request.app.state.house.vkey
+    return page(request, "verify/page.html", catalogue=_catalogue(language(request), vkey), vkey=vkey)
 
 
 @router.get("/{lang}/verify/download")
@@ -45,7 +48,7 @@ def download(request: Request) -> Response:
     answer = page(
         request,
         "verify/saved.html",
-        catalogue=_catalogue(lang),
+        catalogue=_catalogue(lang, request.app.state.house.vkey),
         script=script,
         style=style,
         policy=f"default-src 'none'; script-src {_allowed(script)}; style-src {_allowed(style)}; "
@@ -97,9 +100,15 @@ def since(request: Request, sizes: str) -> Response:
     return Response(found, media_type="application/json")
 
 
-def _catalogue(lang: str) -> str:
-    """The words of the verifier and of the page, as the script reads them; nothing in it can end the element."""
-    found = verifier.catalogue(lang) | {"page": {key: words("verify", lang, f"script.{key}") for key in SAYS}}
+def _catalogue(lang: str, vkey: str) -> str:
+    """The words of the verifier and of the page, as the script reads them; nothing in it can end the element.
+
+    What the verifier calls by an option of its command line is called by its field here.
+    """
+    said: dict[str, object] = {key: words("verify", lang, f"script.{key}") for key in SAYS}
+    mark = "« {} »" if lang == "fr" else "`{}`"
+    said["options"] = {mark.format(name): words("verify", lang, f"option.{name[2:]}") for name in OPTIONS}
+    found = verifier.catalogue(lang) | {"page": {**said, "vkey": vkey}}
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

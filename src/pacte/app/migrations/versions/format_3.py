@@ -19,6 +19,12 @@ def upgrade() -> None:
     _programs()
     _uses_of_sets()
     _forms()
+    _ended_jobs()
+
+
+def _ended_jobs() -> None:
+    ended = sa.text("state = 'done' AND error IS NOT NULL")
+    op.create_index("job_ended", "job", ["changed"], sqlite_where=ended, postgresql_where=ended)
 
 
 def _uses_of_sets() -> None:
@@ -144,11 +150,20 @@ def _checks() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "figure_day",
-        sa.Column("day", Int64, nullable=False, autoincrement=False),
+        "figure_week",
+        sa.Column("week", Int64, nullable=False, autoincrement=False),
         sa.Column("at", Int64, nullable=False),
-        sa.Column("size", Int64, nullable=False),
-        sa.PrimaryKeyConstraint("day"),
+        sa.PrimaryKeyConstraint("week"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "figure_people",
+        sa.Column("week", Int64, nullable=False, autoincrement=False),
+        sa.Column("purpose", sa.String(128), nullable=False),
+        sa.Column("channel", sa.String(128), nullable=False),
+        sa.Column("recipient", sa.String(128), nullable=False),
+        sa.Column("people", Int64, nullable=False),
+        sa.PrimaryKeyConstraint("week", "purpose", "channel", "recipient"),
         sqlite_with_rowid=False,
     )
 
