@@ -1,4 +1,4 @@
-"""On this day, could you? One person, one purpose, one day of the past: what the gate answered, and what was done.
+"""On this day, could we? One person, one purpose, one day of the past: what the gate answered, and what was done.
 
 Two answers where they differ: by what was known then, and by everything learnt since. A day is answered as of its end;
 each use of that day that had the person, as of its own moment, with its proof: a yes may have been taken back between.

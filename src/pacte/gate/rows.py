@@ -8,7 +8,7 @@ the policy says, and without those that reveal a special category for which it s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -20,7 +20,7 @@ from pacte.gate.permit import Permit
 from pacte.gate.questions import HOUSE
 from pacte.gate.release import Source, readable, rounded, telling
 from pacte.kernel.errors import Denied, NotFound
-from pacte.kernel.instant import Instant
+from pacte.kernel.instant import Instant, from_date, to_datetime
 from pacte.kernel.redacted import Redacted
 from pacte.lake.numbers import number
 from pacte.lake.schema import schema_of
@@ -32,7 +32,10 @@ from pacte.policy.table import PurposeRules
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a dataset: where it came from, when it was collected, and its values by the name of their field."""
+    """One row of a dataset: where it came from, when it was collected, and its values by the name of their field.
+
+    A purpose of the policy learns the month of the collection alone, as of any instant without a declared rounding.
+    """
 
     dataset: str
     source: str
@@ -56,7 +59,8 @@ def rows_of_one(source: Source, permit: Permit, now: Instant) -> list[Row]:
     schemas = {view.name: view.schema for view in views}
     try:
         with open_lake(source.conn, source.lake, schemas, pa.array([no])) as duck:
-            return [row for view in views for row in _rows(duck, view, no)]
+            found = [row for view in views for row in _rows(duck, view, no)]
+            return found if permit.purpose.startswith(HOUSE) else [replace(row, collected=_month(row)) for row in found]
     except duckdb.IOException:
         raise not_found(source.conn, source.lake) from None
 
@@ -96,6 +100,10 @@ def _rows(duck: duckdb.DuckDBPyConnection, view: _View, no: int) -> Iterator[Row
     for came_from, collected, *values in duck.execute(query, [no]).fetchall():
         named = dict(zip(view.fields, values, strict=True))
         yield Row(view.name, came_from or "", Instant(collected), Redacted(named))
+
+
+def _month(row: Row) -> Instant:
+    return from_date(to_datetime(row.collected).date().replace(day=1))
 
 
 def _refuse_foreign(conn: Connection, permit: Permit) -> None:
