@@ -16,6 +16,7 @@ from pacte.gate.permit import Permit
 from pacte.gate.rows import Row
 from pacte.gate.values import Decision
 from pacte.kernel.errors import Denied, NotFound
+from pacte.kernel.instant import to_datetime
 from pacte.ledger import log
 from pacte.testing.world import TestClock
 from tests.threats.shop import (
@@ -88,7 +89,10 @@ def test_the_use_is_recorded_before_and_the_same_call_is_the_same_use(house: Hou
 def test_values_are_rounded_as_the_policy_says(house: House) -> None:
     """An instant by the month and an amount by tens, unless the purpose is declared to see them as they are."""
     _change(house, "uses: [orders.product]", "uses: [orders.product, orders.amount]")
-    found = _values(open_events(house, "key:C00001", "my_history", by="shop"))
+    opened = open_events(house, "key:C00001", "my_history", by="shop")
+    assert isinstance(opened, Opened)
+    assert {to_datetime(row.collected).day for row in opened.rows} == {1}
+    found = _values(opened)
     assert {row["amount"] for row in found} == {10}
     _change(house, "uses: [orders.product, orders.amount]", "uses: [orders.amount]\n    exact: [orders.amount]")
     found = _values(open_events(house, "key:C00001", "my_history", by="shop"))
