@@ -45,14 +45,15 @@ docs: $(VENV)/.ready-test ## write the reference pages that follow from the code
 bench: $(VENV)/.ready-test ## measure beside plain baselines (SCALE=small or full), into build/bench.json
 	$(BIN)/python -m bench --scale $(SCALE)
 
-soak: $(VENV)/.ready-test ## long simulations, every screen in every state, and the doors on PostgreSQL
+soak: $(VENV)/.ready-test ## long simulations, every screen in every state, more examples, and the doors on PostgreSQL
 	$(BIN)/python -m pytest -m soak
+	PACTE_TEST_THOROUGH=1 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/policy
 	PACTE_TEST_RECORDS=postgresql $(BIN)/python -m pytest $(PYTEST_ARGS) tests/web
 
 pin: ## resolve the requirements again (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) --all-extras --group build --group test pyproject.toml -o requirements/test.txt
 	$(COMPILE) -c requirements/test.txt --no-annotate pyproject.toml -o requirements/base.txt
-	$(COMPILE) -c requirements/test.txt --no-annotate --extra web pyproject.toml -o requirements/web.txt
+	$(COMPILE) -c requirements/test.txt --no-annotate --extra web --extra demo pyproject.toml -o requirements/web.txt
 	$(COMPILE) -c requirements/test.txt --no-annotate --group build -o requirements/build.txt
 
 clean: ## remove what the commands made, but not .venv

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import choices, imports, keys, ledger, load, one, population, web
+from bench import choices, imports, keys, ledger, load, one, population, segments, sending, web
 from bench.figure import SCALES, Figure, Scale
 
 TARGET = Path("build/bench.json")
@@ -23,6 +23,8 @@ PARTS: tuple[Callable[[Scale], Iterator[tuple[str, Figure]]], ...] = (
     choices.figures,
     load.figures,
     web.figures,
+    segments.figures,
+    sending.figures,
 )
 
 

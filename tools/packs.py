@@ -53,6 +53,7 @@ def _page(pack: Pack) -> Iterator[str]:
     yield from (f"- {line}" for line in _applies(pack))
     yield from (f"- `{name}`: {_named(source)}" for name, source in file.sources.items())
     yield from _rules(pack)
+    yield from _contact(pack)
     yield from _groups(pack)
     yield from _exceptions(pack)
     yield from _transfers(pack)
@@ -96,6 +97,26 @@ def _rules(pack: Pack) -> Iterator[str]:
 
 LANGUAGES_SHOWN = tuple(sorted(LANGUAGES))
 """English before French, as the columns are."""
+
+
+def _contact(pack: Pack) -> Iterator[str]:
+    """When and how often people are reached."""
+    if pack.file.contact:
+        columns = ("Rule", "What it asks", "Ce qu'elle demande", "Article", "Source", "Since", "For", "Checked")
+        yield from ("", "## When and how often people are reached", "")
+        yield from (f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}")
+    for rule in pack.file.contact:
+        where = f"; people in {', '.join(rule.places)}" if rule.places else ""
+        cells = (
+            f"`{rule.id}`",
+            *(rule.says[lang] for lang in LANGUAGES_SHOWN),
+            rule.article,
+            f"`{rule.source}`",
+            rule.since + (f", until {rule.until}" if rule.until else ""),
+            f"offers by {_or(rule.channels) or 'any channel'}{where}",
+            "yes" if rule.checked else "no",
+        )
+        yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
 def _groups(pack: Pack) -> Iterator[str]:

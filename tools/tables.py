@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 
+from pacte.gate.contact import PUT_OFF
+from pacte.gate.contact import REASONS as UNREACHED
+from pacte.gate.refused import reason_text as unreached
 from pacte.kernel.i18n import LANGUAGES, catalogue
 from pacte.policy.categories import categories
 from pacte.policy.vocabulary import REASONS, reason_text
@@ -20,6 +23,7 @@ def tables() -> dict[tuple[str, str], list[str]]:
     reference = "docs/reference"
     return {
         (f"{reference}/reasons.md", "Codes of a decision"): [_reason(code) for code in REASONS],
+        (f"{reference}/reasons.md", "Why somebody is not reached now"): [_unreached(code) for code in UNREACHED],
         (f"{reference}/reasons.md", "Rows set aside"): [
             _row(f"`{key.removeprefix('reason.')}`", *(said[lang] for lang in LANGUAGES))
             for key, said in catalogue("intake").items()
@@ -56,6 +60,11 @@ def write() -> None:
 def _reason(code: str) -> str:
     words = [reason_text(code, lang, to_person=told) for told in (False, True) for lang in LANGUAGES]
     return _row(f"`{code}`", *words)
+
+
+def _unreached(code: str) -> str:
+    passes = "yes" if code in PUT_OFF else ""
+    return _row(f"`{code}`", *(unreached(code, lang) for lang in LANGUAGES), passes)
 
 
 def _row(*cells: str) -> str:

@@ -1133,7 +1133,13 @@ _KINDS = {
     "preference": "subject:p channel:t setting:t value:t effective:i |",
     "load": "load:t dataset:t source:t file:d mapping:d rows:n accepted:n rejected:n unchanged:n segments:l |",
     "use": "use:p purpose:t fields:l categories:l as_of:i known:n rules:d policy:d counts:o candidates:n "
-    "expires:i domain:t mode:t | channel:t recipient:t set:s until:i subject:p within:p",
+    "expires:i domain:t mode:t | channel:t recipient:t set:s until:i subject:p within:p campaign:p message:d",
+    "segment": "segment:d act:t name:t revision:n purpose:t |",
+    "message": "message:d act:t name:t revision:n message_kind:t purpose:t channel:t |",
+    "campaign": "campaign:p act:t message:d purpose:t channel:t | segment:d within:p counts:o reason:t",
+    "suppressed": "act:t reason:t channel:t until:i | subject:p",
+    "export": "export:p act:t within:p purpose:t channel:t people:n until:i | recipient:t",
+    "list": "list:p act:t source:t rows:n proof:d due:i |",
     "look": "subject:p purpose:t reason:t |",
     "look_aside": "load:t rows:n purpose:t reason:t |",
     "sought": "purpose:t reason:t | whom:p",
@@ -1147,7 +1153,7 @@ _KINDS = {
     "backups_until:i reason:t",
 }
 _VARIANTS = {
-    "use": ("mode", {"set": "set until |", "one": "subject | within"}),
+    "use": ("mode", {"set": "set until |", "one": "subject | within campaign message"}),
     "erasure": (
         "step",
         {
@@ -1383,6 +1389,8 @@ def _plainly(
         words = say("plain_policy_rules" if entry["rules"] in tables else "plain_policy")
     elif kind == "erasure" and f"plain_erasure_{entry['step']}" in _WORDS:
         words = say(f"plain_erasure_{entry['step']}")
+    elif f"plain_{kind}_{entry.get('act')}" in _WORDS:
+        words = say(f"plain_{kind}_{entry['act']}", **_named_parts(say, entry))
     elif kind == "keys" and f"plain_keys_{entry['step']}" in _WORDS:
         words = say(f"plain_keys_{entry['step']}", epoch=entry["epoch"])
     elif kind in ("stop", "stop_lifted"):
@@ -1395,6 +1403,12 @@ def _plainly(
     return f"{words} ({', '.join(aside)})" if aside else words
 
 
+def _named_parts(say: _Words, entry: dict[str, Any]) -> dict[str, str]:
+    """The texts of an entry, its purpose in words."""
+    parts = {name: _word(value) for name, value in entry.items() if isinstance(value, str)}
+    return {**parts, "purpose": _purpose(say, entry["purpose"])} if "purpose" in entry else parts
+
+
 def _plain_choice(say: _Words, entry: dict[str, Any]) -> str:
     if entry["act"] not in _ACTS:
         return say("kind_choice")
@@ -1405,7 +1419,7 @@ def _plain_choice(say: _Words, entry: dict[str, Any]) -> str:
 
 def _plain_use(say: _Words, entry: dict[str, Any], present: str | None) -> str:
     if entry["mode"] == "one":
-        return say("plain_use_one", what=_target(say, entry))
+        return say("plain_use_message" if "campaign" in entry else "plain_use_one", what=_target(say, entry))
     code = {"present": "plain_use_in", "absent": "plain_use_out"}.get(present or "", "plain_use")
     people = say.count("people", entry["set"]["size"])
     return say(code, what=_target(say, entry), people=people)
@@ -1609,6 +1623,30 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_keys": (
         "a step in the life of the house’s keys was recorded",
         "une étape de la vie des clés a été enregistrée",
+    ),
+    "kind_segment": (
+        "a segment was saved or removed",
+        "un segment a été enregistré ou retiré",
+    ),
+    "kind_message": (
+        "a message that may be sent was saved or removed",
+        "un message pouvant être envoyé a été enregistré ou retiré",
+    ),
+    "kind_campaign": (
+        "a campaign began, was held, stopped or ended",
+        "une campagne a commencé, a été suspendue, arrêtée ou s’est terminée",
+    ),
+    "kind_suppressed": (
+        "an address was suppressed, or is no longer",
+        "une adresse a été mise en liste d’opposition, ou n’y est plus",
+    ),
+    "kind_export": (
+        "a list was made to be used outside, collected, or ended",
+        "une liste a été faite pour servir ailleurs, retirée, ou a pris fin",
+    ),
+    "kind_list": (
+        "a list of a partner was entered, refused, or its people told",
+        "une liste d’un partenaire a été reçue, refusée, ou ses personnes informées",
     ),
     "kind_erasure": (
         "a step of the erasure of this person’s data was recorded",
@@ -2056,6 +2094,78 @@ _WORDS: dict[str, tuple[str, str]] = {
         "data used for {what}: those of this person alone",
         "données utilisées pour {what} : celles de cette personne seule",
     ),
+    "plain_use_message": (
+        "data used to write to this person, for {what}",
+        "données utilisées pour écrire à cette personne, pour {what}",
+    ),
+    "plain_segment_saved": (
+        "the segment `{name}` is saved, for {purpose}",
+        "le segment « {name} » est enregistré, pour {purpose}",
+    ),
+    "plain_segment_removed": (
+        "the segment `{name}` is removed",
+        "le segment « {name} » est retiré",
+    ),
+    "plain_message_saved": (
+        "the message `{name}` is saved, for {purpose} by {channel}",
+        "le message « {name} » est enregistré, pour {purpose} par {channel}",
+    ),
+    "plain_message_removed": (
+        "the message `{name}` is removed",
+        "le message « {name} » est retiré",
+    ),
+    "plain_campaign_started": (
+        "a campaign begins, for {purpose} by {channel}",
+        "une campagne commence, pour {purpose} par {channel}",
+    ),
+    "plain_campaign_held": (
+        "a campaign is held, for {purpose} by {channel}",
+        "une campagne est suspendue, pour {purpose} par {channel}",
+    ),
+    "plain_campaign_resumed": (
+        "a campaign goes on, for {purpose} by {channel}",
+        "une campagne reprend, pour {purpose} par {channel}",
+    ),
+    "plain_campaign_stopped": (
+        "a campaign is stopped, for {purpose} by {channel}",
+        "une campagne est arrêtée, pour {purpose} par {channel}",
+    ),
+    "plain_campaign_ended": (
+        "a campaign ends, for {purpose} by {channel}",
+        "une campagne se termine, pour {purpose} par {channel}",
+    ),
+    "plain_suppressed_added": (
+        "an address is suppressed for {channel}: {reason}",
+        "une adresse est mise en liste d’opposition pour {channel} : {reason}",
+    ),
+    "plain_suppressed_lifted": (
+        "an address is no longer suppressed for {channel}: {reason}",
+        "une adresse n’est plus en liste d’opposition pour {channel} : {reason}",
+    ),
+    "plain_export_made": (
+        "a list is made for use outside, for {purpose} by {channel}",
+        "une liste est faite pour servir ailleurs, pour {purpose} par {channel}",
+    ),
+    "plain_export_collected": (
+        "a list is collected, for {purpose} by {channel}",
+        "une liste est retirée, pour {purpose} par {channel}",
+    ),
+    "plain_export_ended": (
+        "a list ends, for {purpose} by {channel}",
+        "une liste prend fin, pour {purpose} par {channel}",
+    ),
+    "plain_list_entered": (
+        "a list of {source} is entered, with the proof of whoever gave it",
+        "une liste de {source} est reçue, avec la preuve de qui l’a donnée",
+    ),
+    "plain_list_told": (
+        "the people of a list of {source} are told",
+        "les personnes d’une liste de {source} sont informées",
+    ),
+    "plain_list_refused": (
+        "a list of {source} is refused",
+        "une liste de {source} est refusée",
+    ),
     "plain_strange": (
         "not understood by this verifier: `{kind}`",
         "non comprise par ce vérificateur : « {kind} »",
@@ -2406,6 +2516,12 @@ _LABELS: dict[str, tuple[str, str]] = {
     "kinds_sought": ("searches that showed nobody", "recherches qui n’ont montré personne"),
     "kinds_stop": ("stops", "arrêts"),
     "kinds_stop_lifted": ("stops lifted", "arrêts levés"),
+    "kinds_campaign": ("campaigns", "campagnes"),
+    "kinds_export": ("lists for use outside", "listes pour servir ailleurs"),
+    "kinds_list": ("partners’ lists", "listes de partenaires"),
+    "kinds_message": ("messages", "messages"),
+    "kinds_segment": ("segments", "segments"),
+    "kinds_suppressed": ("suppressions", "mises en liste d’opposition"),
     "kinds_strange": ("not understood", "non comprises"),
     "kinds_told": ("people told", "personnes informées"),
     "kinds_use": ("uses", "usages"),

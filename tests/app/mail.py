@@ -41,7 +41,7 @@ class Mailbox:
 
 
 class _Server(Controller):
-    def __init__(self, box: Mailbox, tls: str, certificate: ssl.SSLContext | None, *, password: bool) -> None:
+    def __init__(self, box: Any, tls: str, certificate: ssl.SSLContext | None, *, password: bool) -> None:
         self._options: dict[str, Any] = {}
         if tls == "starttls":
             self._options |= {"tls_context": certificate, "require_starttls": True}
@@ -80,6 +80,17 @@ def mail_server(tls: str = "none", certificate: Path | None = None, *, password:
     box.port = server.port
     try:
         yield box
+    finally:
+        server.stop()
+
+
+@contextmanager
+def serving(handler: Any) -> Iterator[int]:
+    """A mail server that asks this handler, in the clear, on a free port while the block runs; answers the port."""
+    server = _Server(handler, "none", None, password=False)
+    server.start()
+    try:
+        yield server.port
     finally:
         server.stop()
 

@@ -311,8 +311,17 @@ def test_every_kind_of_entry_has_words(shop: Any) -> None:
     from pacte.kernel.i18n import catalogue
 
     known = catalogue("app")
-    for kind in set(_FORMS) - {"choice", "erasure", "keys", "staff"}:
+    acted = {
+        **dict.fromkeys(("segment", "message"), ("saved", "removed")),
+        "campaign": ("started", "held", "resumed", "stopped", "ended"),
+        "suppressed": ("added", "lifted"),
+        "export": ("made", "collected", "ended"),
+        "list": ("entered", "told", "refused"),
+    }
+    for kind in set(_FORMS) - {"choice", "erasure", "keys", "staff", *acted}:
         assert f"entry.{kind}" in known
+    for kind, acts in acted.items():
+        assert all(f"entry.{kind}.{act}" in known for act in acts)
     for act in ("given", "refused", "withdrawn", "objected", "objection_lifted", "restricted", "restriction_lifted"):
         assert f"entry.choice.{act}" in known
     for step in ("restricted", "done", "evidence_ended"):

@@ -374,6 +374,22 @@ def test_people_who_were_erased_are_not_brought_back(house, tmp_path: Path) -> N
     house.check()
 
 
+@pytest.mark.parametrize("reason", ["bounced", "complained", "objected"])
+def test_an_address_that_is_written_to_no_more_keeps_nobody_out(house, tmp_path: Path, reason: str) -> None:
+    """Who objected may still buy something: they enter, and stay suppressed."""
+    until = Instant(parse_instant("2026-06-01") + 900 * DAY)
+    with db.write(house.engine) as conn:
+        suppression.add(conn, house.keys, [("email", "k2@poste.example")], reason, until)
+    report = house.load(customers(tmp_path / "customers.csv", {"id": "K2", "mail": "k2@poste.example"}))
+    assert (report.accepted, report.suppressed, report.new_people) == (1, 0, 1)
+    with house.engine.connect() as conn:
+        subject = index.find(conn, house.keys, KEY, "K2")
+        assert subject is not None
+        now = parse_instant("2026-06-02")
+        assert suppression.of_people(conn, house.keys, "email", [subject], now) == {subject: frozenset({reason})}
+    house.check()
+
+
 def test_forgetting_a_person_removes_what_intake_remembers(house, tmp_path: Path) -> None:
     """After an erasure no row of that person is remembered; others' rows are."""
     house.load(customers(tmp_path / "customers.csv", {"id": "K1"}, {"id": "K2"}))

@@ -36,14 +36,13 @@ SET: dict[str, Any] = {"mode": "set", "set": {"root": "f" * 64, "size": 1, "buck
 
 
 def test_uses_of_a_purpose_and_of_a_person(engine: Engine, signer: NoteSigner) -> None:
-    """Uses are found by their whole purpose; those of one person are also found with that person."""
+    """Whoever asks about a person finds the uses of sets and their own, and those of sets also by their purpose."""
     uses = [use(1, "news", **SET), use(2, "newsletter", **SET), use(3, "news", **ONE), use(4, "house:rights", **ONE)]
     with write(engine) as conn:
         log.append(conn, uses, Instant(2_000), signer)
     with read(engine) as conn:
-        assert [index for index, _ in queries.uses_of_purpose(conn, "news")] == [1, 3]
-        assert [entry["use"] for _, entry in queries.uses_of_purpose(conn, "house:rights")] == [f"{4:032x}"]
-        assert queries.uses_of_purpose(conn, "house") == []
+        assert [index for index, _ in queries.uses_near(conn, SubjectId("a" * 32))] == [1, 2, 3, 4]
+        assert [index for index, _ in queries.uses_near(conn, SubjectId("b" * 32))] == [1, 2]
         assert [index for index, _ in queries.newest_sets(conn, "news", 9)] == [1]
         assert [index for index, _ in queries.newest_sets(conn, "newsletter", 0)] == []
         assert [index for index, _ in queries.about(conn, SubjectId("a" * 32))] == [3, 4]

@@ -30,6 +30,8 @@ CASES = {
     "length": ("more", "less"),
     "coarse": ("finer", "coarser"),
     "public": ("wider", "narrower"),
+    "caps": ("more", "less"),
+    "week": ("more", "less"),
     "other": ("changed",),
     "texts": ("changed",),
 }

@@ -17,6 +17,7 @@ from pacte.policy.document import load_policy_text, read_whole_text
 from pacte.policy.edit import rewritten
 from pacte.policy.texts import texts
 from pacte.policy.tree import Path, read_tree
+from tests.thorough import many
 
 SOURCE = """\
 title: {fr: La lettre, en: "Ours: new"}   # a purpose
@@ -65,8 +66,9 @@ def comments(source: str) -> list[str]:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=many(150))
 @example({("nothing", "fr"): "word " * 60 + "end", ("reason", "en"): "word " * 60 + "end"})
+@example({("reason", "en"): "a line \nand another"})
 @given(st.dictionaries(st.sampled_from(PLACES), words.filter(bool), min_size=1))
 def test_words_are_replaced_and_all_else_stays(said: dict[Path, str]) -> None:
     """Whatever the words and however they were written: the file says them, and every comment is still there."""

@@ -25,6 +25,7 @@ from pacte.policy.parts import keys_of
 from pacte.policy.rules import Facts, decide
 from pacte.policy.tighter import TABLE, no_longer
 from pacte.policy.vocabulary import AGES, CAPACITIES, CHANNELS, CHOICE_STATUSES, FACTS, HOLD_STATUSES
+from tests.thorough import many
 
 ASSETS = Path(__file__).parent.parent / "assets" / "policy"
 TEMPLATE = Path(__file__).parents[2] / "src" / "pacte" / "policy" / "templates" / "shop" / "policy.yaml"
@@ -170,7 +171,7 @@ def test_the_table_names_every_key_of_a_policy() -> None:
     assert set(TABLE) == set(keys_of(PolicyFile))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(
     st.builds(Duration, st.integers(0, 40), st.just(0)) | st.builds(Duration, st.just(0), st.integers(1, 1300)),
     st.builds(Duration, st.integers(1, 40), st.just(0)) | st.builds(Duration, st.just(0), st.integers(1, 1300)),
@@ -348,7 +349,7 @@ def check_tightens(child: dict[str, Any]) -> None:
                 assert decide(rules, person, Instant(_T)).effect == "deny", (name, child, person)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(top=_tops, purposes=_edits)
 def test_an_extension_is_refused_or_permits_no_more(top: dict[str, Any], purposes: dict[str, Any]) -> None:
     """Whatever is written over the base: what the extension permits of somebody, the base permits too."""
@@ -395,7 +396,7 @@ def test_no_single_edit_of_the_whole_permits_more(child: dict[str, Any]) -> None
     check_tightens(child)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(purpose=_purpose, data=st.data())
 def test_a_tightening_is_accepted(purpose: str, data: st.DataObject) -> None:
     """The other way round: what only takes away is never refused for being looser."""

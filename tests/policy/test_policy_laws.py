@@ -14,6 +14,7 @@ from pacte.policy.packs import BUILT_IN
 from pacte.policy.rules import Facts, decide
 from pacte.policy.table import RuleTable
 from tests.policy.strategies import TEMPLATES, WILLING, T, near_misses, people, set_and_members
+from tests.thorough import many
 
 NAMES = sorted(path.parent.name for path in TEMPLATES.glob("*/policy.yaml"))
 noes = st.sampled_from(["objected", "refused", "withdrawn"])
@@ -32,7 +33,7 @@ def table_of(template: str, declared: tuple[str, ...], audience: str = "everyone
     return compile_policy(document.model_copy(update=changed)).table
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=many(80), deadline=None)
 @given(
     template=st.sampled_from(NAMES),
     declared=laws,
@@ -66,7 +67,7 @@ def test_adding_a_law_never_permits_more_near_a_permit(template: str, another: s
                     assert decide(fewer.purposes[name], person, T).effect == "permit", name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(template=st.sampled_from(NAMES), declared=laws, person=people)
 def test_nothing_is_used_for_what_its_person_was_not_told_of(
     template: str, declared: tuple[str, ...], person: Facts
@@ -80,7 +81,7 @@ def test_nothing_is_used_for_what_its_person_was_not_told_of(
                     assert decide(rules, facts, T).effect == "deny", name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(
     template=st.sampled_from(NAMES),
     declared=laws,
@@ -108,7 +109,7 @@ def test_a_set_is_decided_as_its_members_would_be_under_every_law(template: str,
             assert in_set == alone
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=many(20), deadline=None)
 @given(
     template=st.sampled_from(NAMES),
     declared=laws,

@@ -39,6 +39,7 @@ from pacte.policy.satisfy import contradiction, judged, possible
 from pacte.policy.syllables import syllables
 from pacte.policy.table import Requirement
 from pacte.policy.vocabulary import FACTS
+from tests.thorough import many
 
 ASSETS = Path(__file__).parent.parent / "assets" / "policy"
 TEMPLATES = sorted((Path(__file__).parents[2] / "src" / "pacte" / "policy" / "templates").glob("*/policy.yaml"))
@@ -220,7 +221,7 @@ known = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 @given(conditions=st.lists(trees, min_size=1, max_size=3), facts=known)
 def test_what_somebody_meets_is_never_called_impossible(
     conditions: list[Condition], facts: dict[str, str | int | None]

@@ -18,6 +18,7 @@ from pacte.policy.compile import compile_policy
 from pacte.policy.document import load_policy, load_policy_text
 from pacte.policy.lint import lint
 from pacte.policy.tree import LARGEST_BYTES
+from tests.thorough import many
 
 ASSETS = Path(__file__).parent.parent / "assets" / "policy"
 TEMPLATE = Path(__file__).parents[2] / "src" / "pacte" / "policy" / "templates" / "shop" / "policy.yaml"
@@ -136,7 +137,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=many(120), deadline=None)
 @given(edits=st.lists(st.tuples(lines, st.integers(0, 130), pieces, st.integers(0, 6)), min_size=1, max_size=4))
 def test_a_mutated_template_is_a_policy_or_a_list_of_mistakes(edits: list[tuple[int, int, str, int]]) -> None:
     """Whatever is typed into the template, the answer is a policy or lines of mistakes, never a traceback."""
@@ -150,7 +151,7 @@ def test_a_mutated_template_is_a_policy_or_a_list_of_mistakes(edits: list[tuple[
     assert found == sorted(found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(first=lines, second=lines, remove=st.booleans())
 def test_moved_and_removed_lines_never_crash(first: int, second: int, remove: bool) -> None:
     """Lines that are swapped or lost give a policy or mistakes."""
@@ -173,7 +174,7 @@ words = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(
     text=st.sampled_from(POLICIES),
     edits=st.lists(st.tuples(st.integers(0, 400), words), min_size=1, max_size=5),

@@ -27,6 +27,7 @@ from pacte.testing.conformance import CHECKS, check, checks
 from pacte.testing.grid import PRESENT, different, usual_purposes
 from pacte.testing.scenarios import cited
 from pacte.testing.world import world
+from tests.thorough import many
 from tools import packs as pages
 from tools.tree import ROOT
 
@@ -197,7 +198,7 @@ def read(drawn: str) -> tuple[list[str], Pack | None]:
         return error.problems, None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(st.data())
 def test_whatever_is_written_is_a_pack_or_a_list_of_mistakes(data: st.DataObject) -> None:
     """Lines of a pack left out, doubled, or with another value: each is read, or refused in words."""

@@ -38,6 +38,7 @@ from pacte.policy.rules import Facts, holds
 from pacte.policy.sql import condition_sql, reason_case
 from pacte.policy.vocabulary import FACTS, GRADES
 from tests.policy.strategies import NUMBERS, TEMPLATES, WORDS, T, in_duckdb, near_misses, people, set_and_members
+from tests.thorough import many
 
 TABLE = compile_policy(load_policy(TEMPLATES / "shop" / "policy.yaml")).table
 
@@ -81,7 +82,7 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(st.lists(conditions, min_size=1, max_size=12), st.lists(people, min_size=1, max_size=12))
 def test_a_condition_holds_for_one_as_it_does_in_sql(several: list[Condition], persons: list[Facts]) -> None:
     """`holds` and the SQL expression agree, are never NULL, and survive storage."""
@@ -91,7 +92,7 @@ def test_a_condition_holds_for_one_as_it_does_in_sql(several: list[Condition], p
     assert [from_json(to_json(condition)) for condition in several] == several
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=many(25), deadline=None)
 @given(st.lists(people, min_size=1, max_size=40), st.sampled_from([0, -86_400_000_000, 3 * 365 * 86_400_000_000]))
 def test_a_set_is_decided_as_its_members_would_be(persons: list[Facts], shift: int) -> None:
     """Every purpose of the template, the house's own included: the same reason for one and in the set."""

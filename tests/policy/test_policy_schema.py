@@ -22,6 +22,7 @@ from pacte.policy.categories import categories
 from pacte.policy.document import load_policy_text
 from pacte.policy.packs import exceptions
 from pacte.policy.schema import DIALECT, ID, descriptions, parts, published, schema
+from tests.thorough import many
 from tools.schema import PAGE
 
 ASSETS = Path(__file__).parent.parent / "assets" / "policy"
@@ -155,7 +156,7 @@ DOCUMENTS = [as_an_editor(GOOD), as_an_editor(policy_text("bank"))]
 VALUES: list[Any] = ["yes", "maybe", 7, 0, True, "3 years", "FR", "2026-01-15", "consent", "month", [], {}, ["email"]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(st.data())
 def test_an_editor_marks_nothing_that_pacte_accepts(data: st.DataObject) -> None:
     """Whatever is changed in a policy: where pacte has no objection, neither has the schema."""

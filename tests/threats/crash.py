@@ -33,6 +33,7 @@ ELSEWHERE = {
     "anchored-not-founded": "threats/crash.py",
     "anchors-compacted-not-renamed": "ledger/test_ledger_anchors.py",
     "keys-promised": "app/test_app_founding.py",
+    "list-recorded": "app/test_app_exports.py",
     "locked-not-said": "app/test_app_keys.py",
     "migrated-before-commit": "app/test_app_formats.py",
     "move-before-commit": "app/test_app_move.py",
@@ -44,6 +45,10 @@ ELSEWHERE = {
     "restore-before-switch": "app/test_app_restore.py",
     "restore-begun": "app/test_app_restore.py",
     "restore-erased": "app/test_app_restore.py",
+    "sending-answered": "app/test_app_sending.py",
+    "sending-begun": "app/test_app_sending.py",
+    "sending-leased": "app/test_app_sending.py",
+    "sending-taken": "app/test_app_sending.py",
     "worker-claimed": "app/test_app_worker.py",
     "worker-handled": "app/test_app_worker.py",
 }

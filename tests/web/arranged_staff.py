@@ -55,6 +55,75 @@ def waiting(shop: Shop) -> str:
     return ""
 
 
+def with_segment(shop: Shop) -> str:
+    """A segment that was saved twice; its name."""
+    from pacte.app import segments
+
+    near = {"field": "customers.city", "in": ["Rennes", "Nantes"]}
+    segments.save(shop.house, "near", "newsletter", near, _owner(shop).actor)
+    lately = {"field": "orders.last_order", "within": "12 months"}
+    return segments.save(shop.house, "near", "newsletter", {"all": [near, {"not": lately}]}, _owner(shop).actor).name
+
+
+def with_message(shop: Shop) -> str:
+    """A message that was saved; its name."""
+    from pacte.app import messages
+    from pacte.uses.message.model import read
+    from tests.uses.test_uses_message_checks import GOOD
+
+    return messages.save(shop.house, read(GOOD.encode()), by=_owner(shop).actor).name
+
+
+def campaign(state: str, more: str = "") -> Callable[[Shop], str]:
+    """A campaign of a service message to everybody, in this state; its name, and what comes after it in the address."""
+
+    def arrange(shop: Shop) -> str:
+        from pacte.app import campaigns, messages
+        from pacte.uses.message.model import read
+        from tests.uses.test_uses_message_checks import SERVICE
+
+        house, by = shop.house, _owner(shop).actor
+        saved = messages.save(house, read(SERVICE.encode()), by=by)
+        made = campaigns.make(house, saved.digest, by=by).id
+        campaigns.prepare(house, made, by=by)
+        if state != campaigns.READY:
+            campaigns.go(house, made, by=by)
+        if state == campaigns.HELD:
+            campaigns.hold(house, made, "mistake", by=by)
+        return made + more
+
+    return arrange
+
+
+def with_stop(shop: Shop) -> str:
+    """A purpose that was stopped, which no other screen is about."""
+    from pacte.app.stop import stop
+
+    stop(shop.house, "invoices", "precaution", by=_owner(shop).actor)
+    return ""
+
+
+def with_lists(shop: Shop) -> str:
+    """A list that was collected and asked about, one that waits, and one that is over."""
+    from pacte.app import exports, withdrawn
+
+    by = _owner(shop).actor
+    some = [exports.make(shop.house, "order_service", "email", recipient="mailer", by=by) for _ in range(3)]
+    exports.collect(shop.house, some[0].id, shop.house.path / "taken.csv", by=by)
+    withdrawn.asked(shop.house, some[0])
+    exports.end(shop.house, some[1].id, by=by)
+    return ""
+
+
+def suppressed(shop: Shop) -> str:
+    """Addresses that are written to no more: a customer's, and a stranger's."""
+    from pacte.app import suppressions
+
+    for address, reason in ((shop.permitted[2], "bounced"), ("nobody@else.example", "objected")):
+        suppressions.add(shop.house, address, "email", reason, by=_owner(shop).actor)
+    return ""
+
+
 def shown_form(shop: Shop) -> str:
     """A form that was shown, with its picture; its digest."""
     from pacte.app import forms
@@ -160,4 +229,29 @@ def reworded(shop: Shop) -> str:
     drafts.save(house, said, {place: drafts.known_as(now[place]) for place in said})
     file = house.path / POLICY
     file.write_text(file.read_text("utf-8").replace("keep: 25 months", "keep: 26 months"), "utf-8")
+    return ""
+
+
+def with_outcomes(shop: Shop) -> str:
+    """A year of results, as they were counted and kept: of one purpose, with a month of which nothing could be told."""
+    from pacte.app import outcomes
+    from pacte.kernel import db
+    from pacte.kernel.instant import add_months, parse_instant
+
+    numbers = {
+        ("sent", ""): 1200, ("refused", ""): 340, ("refused", "withdrawn"): 190, ("refused", "cap_reached"): 150,
+        ("bounced", ""): 60, ("bounced", "status_5.1.1"): 60, ("unsubscribed", ""): 70,
+    }  # fmt: skip
+    months = [add_months(parse_instant("2026-10-01"), -ago) for ago in range(12)]
+    rows = [
+        (month, "newsletter", *about, people + 10 * ago)
+        for ago, month in enumerate(months)
+        for about, people in numbers.items()
+        if ago != 5 and (about[0] != "bounced" or ago % 2)
+    ]
+    outcomes.outcomes(shop.house, 1)
+    with db.write(shop.house.engine) as conn:
+        if not db.fetch(conn, "SELECT 1 FROM outcome_month"):
+            db.insert(conn, "outcome_month", ("month", "at"), [(month, shop.clock()) for month in months])
+            db.insert(conn, "outcome_people", ("month", "purpose", "outcome", "reason", "people"), rows)
     return ""

@@ -184,6 +184,7 @@ STAFF = [
     Screen("staff-setup", "staff/setup", "owner"),
     Screen("staff-figures", "staff/figures", "owner"),
     Screen("staff-figures-wrong", "staff/figures?since=2026-12-01&until=2026-01-01", "owner"),
+    Screen("staff-outcomes", "staff/outcomes", "owner", arranged_staff.with_outcomes),
     Screen("staff-people", "staff/people", "owner"),
     Screen("staff-person", "staff/people/", "owner", arranged_staff.looked),
     Screen("staff-forms", "staff/forms", "owner", lambda shop: arranged_staff.shown_form(shop)[:0]),
@@ -197,10 +198,66 @@ STAFF = [
     Screen("staff-texts", "staff/texts", "owner", arranged_staff.reworded),
     Screen("staff-texts-missing", "staff/texts?show=missing&q=zzz", "owner"),
     Screen("staff-texts-review", "staff/texts/review", "owner", arranged_staff.reworded),
+    Screen("staff-suppression", "staff/suppression?code=5.1.1", "owner", arranged_staff.suppressed),
+    Screen("staff-segments", "staff/segments", "owner", lambda shop: arranged_staff.with_segment(shop)[:0]),
+    Screen("staff-segment", "staff/segments/", "owner", arranged_staff.with_segment),
+    Screen("staff-messages", "staff/messages", "owner", lambda shop: arranged_staff.with_message(shop)[:0]),
+    Screen("staff-message", "staff/messages/", "owner", arranged_staff.with_message),
+    Screen("staff-campaigns", "staff/campaigns", "owner", lambda shop: arranged_staff.campaign("ready")(shop)[:0]),
+    Screen("staff-campaigns-new", "staff/campaigns/new", "owner", lambda shop: arranged_staff.with_message(shop)[:0]),
+    Screen("staff-campaigns-whom", "staff/campaigns/new?message=", "owner", arranged_staff.with_message),
+    Screen("staff-campaign-ready", "staff/campaigns/", "owner", arranged_staff.campaign("ready")),
+    Screen("staff-campaign-asked", "staff/campaigns/", "owner", arranged_staff.campaign("ready", "/send")),
+    Screen("staff-campaign-sending", "staff/campaigns/", "owner", arranged_staff.campaign("sending")),
+    Screen("staff-campaign-held", "staff/campaigns/", "owner", arranged_staff.campaign("held")),
+    Screen("staff-stops", "staff/stops", "owner", arranged_staff.with_stop),
+    Screen("staff-delivery", "staff/delivery", "owner"),
+    Screen("staff-lists", "staff/lists", "owner", arranged_staff.with_lists),
     Screen("staff-jobs", "staff/jobs", "owner", arranged_staff.waiting),
     Screen("staff-members", "staff/members", "owner", arranged_staff.with_members),
     Screen("staff-account", "staff/account", "owner", arranged_staff.with_passkey("staff")),
 ]
 API: list[Screen] = [Screen("api", "api")]
 
-SCREENS = DOORS + CENTRE + FORMS + STAFF + API
+
+def _stop(shop: Shop) -> str:
+    """The token that ends the newsletter for a customer whom no other screen shows."""
+    from pacte.app import unsubscribe
+
+    with shop.house.reading() as conn:
+        subject = people_of(shop.house, conn, f"email:{shop.permitted[-2]}")[0]
+    return unsubscribe.token(shop.house, unsubscribe.Asked(subject, "newsletter", "email", "c" * 32))
+
+
+def _stopped(shop: Shop) -> str:
+    from pacte.app import unsubscribe
+
+    token = _stop(shop)
+    unsubscribe.unsubscribe(shop.house, unsubscribe.opened(shop.house, token))
+    return token
+
+
+def _used(shop: Shop) -> int:
+    from pacte.gate.permit import Permit
+
+    done = shop.house.permit(_customer(shop), "newsletter", channel="email", fields=("customers.email",), by="worker")
+    assert isinstance(done, Permit)
+    return done.index
+
+
+def _why(shop: Shop) -> str:
+    """The token that tells a customer of a use."""
+    from pacte.app import history, why
+
+    use = history.use_of(shop.house, _customer(shop), _used(shop)).use
+    return why.link(shop.house, use, "en").rpartition("/")[2]
+
+
+MESSAGES = [
+    Screen("unsubscribe", "u/", arrange=_stop),
+    Screen("unsubscribed", "u/", arrange=_stopped),
+    Screen("why", "why/", arrange=_why),
+    Screen("me-use-why", "me/use/", "fresh", lambda shop: f"{_used(shop)}/why"),
+]
+
+SCREENS = DOORS + CENTRE + FORMS + STAFF + API + MESSAGES

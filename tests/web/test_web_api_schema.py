@@ -34,6 +34,12 @@ OPERATIONS = [(path, method) for path, of in openapi.document()["paths"].items()
 FEW, MANY = 12, 400
 
 
+@schemathesis.serializer("message/rfc822")
+def a_mail(_context: Any, value: Any) -> bytes:
+    """What is drawn for a mail is sent as it is."""
+    return str(value).encode(errors="replace")
+
+
 @pytest.fixture(scope="module")
 def target(shop_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Shop]]:
     """A served house, a key for everything with all the calls that it wants, and the shop."""

@@ -25,7 +25,7 @@ from pacte.web.centre.words import known
 from pacte.web.server import serving
 from tests.web.conftest import Site
 from tests.web.policies import richer, tell
-from tests.web.test_web_look import _violations as violations
+from tests.web.test_web_look import violations
 
 FRESH = ("me/uses", "me/on-this-day", "me/data", "me/data/export", "me/data/erase")
 LINK = ("me", "me/choices", "me/timeline", "me/preferences")

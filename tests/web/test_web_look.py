@@ -135,12 +135,12 @@ def test_a_screen(street: Street, screen: Screen, lang: str, width: int, mode: s
         assert page.locator("h1").count() == 1
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth"), "scrolls sideways"
         assert "{" not in page.inner_text("body"), "a word that was not filled in"
-        assert _violations(page) == []
+        assert violations(page) == []
     finally:
         context.close()
 
 
-def _violations(page: Any) -> list[str]:
+def violations(page: Any) -> list[str]:
     """What axe-core finds, all its rules switched on, as one line each."""
     if not AXE.exists():
         pytest.skip("needs axe-core, which `make test` installs where there is npm")

@@ -21,7 +21,7 @@ from pacte.web.auth import ceremony
 from pacte.web.session import FRESH, Kind
 from tests.web.conftest import Site, csrf
 from tests.web.staff import owner, signed_in
-from tests.web.test_web_look import _violations as violations
+from tests.web.test_web_look import violations
 
 
 @pytest.fixture

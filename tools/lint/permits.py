@@ -10,7 +10,7 @@ from tools.lint.source import Finding, Source
 NAME = "permit-outside-gate"
 WHY = "a permit built outside the gate would release data that no use entry accounts for"
 
-_GUARDED = {"Permit", "PermitSet"}
+_GUARDED = {"Permit", "PermitSet", "PermitSome"}
 
 
 def check(source: Source) -> Iterator[Finding]:

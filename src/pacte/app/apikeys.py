@@ -36,6 +36,8 @@ SCOPES = (
     "shadow:write",
     "shadow:read",
     "receipts:read",
+    "reports:write",
+    "lists:read",
     "webhooks:manage",
 )
 """What a key may be allowed to do."""

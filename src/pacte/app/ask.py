@@ -119,10 +119,15 @@ def refused_since(house: House, permit: Permit) -> Decision | None:
     nothing is decided again.
     """
     with house.reading() as conn:
-        head = log.head(conn)
-        if not _is_disturbed(conn, permit, head.size):
-            return None
-        decision = _again(conn, permit, Instant(max(house.clock(), head.time)), head.size)
+        return refused_in(house, conn, permit)
+
+
+def refused_in(house: House, conn: Connection, permit: Permit) -> Decision | None:
+    """`refused_since` in a transaction that the caller has just begun."""
+    head = log.head(conn)
+    if not _is_disturbed(conn, permit, head.size):
+        return None
+    decision = _again(conn, permit, Instant(max(house.clock(), head.time)), head.size)
     return None if decision.permitted else decision
 
 

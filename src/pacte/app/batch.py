@@ -77,6 +77,11 @@ class Choices:
         """Whom they are about."""
         return tuple(dict.fromkeys(person for part in self.parts for person in part.persons))
 
+    @property
+    def ends(self) -> bool:
+        """Whether any of them is a no."""
+        return any(getattr(part, "ends", False) for part in self.parts)
+
     def change(self, moment: Moment) -> Change[Together]:
         """The entries: the first of each choice in their order, then what shared addresses add."""
         parts = [part for part in self._changes(moment) if part.entries]

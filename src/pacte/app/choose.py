@@ -73,6 +73,11 @@ class Choice:
         """Whom it is about."""
         return (self.person,)
 
+    @property
+    def ends(self) -> bool:
+        """Whether it is a no."""
+        return self.act in choices.PROTECTIVE
+
     def change(self, moment: Moment) -> Change[Recorded]:
         """The entries, one for each person concerned, and a job for each recipient who must be told."""
         people = _concerned(moment, self.person, self.act)

@@ -72,12 +72,14 @@ class Recorded(NamedTuple):
 class Change(Generic[T_co]):
     """What a verb wants to be recorded, and what it answers once that is durable. Without entries nothing is.
 
-    The `entry` of a job counts from the change's own first entry.
+    The `entry` of a job counts from the change's own first entry. `also` writes what else belongs to it, in the same
+    transaction, after the entries.
     """
 
     result: Callable[[Recorded], T_co]
     entries: Sequence[Mapping[str, Any]] = ()
     jobs: Sequence[Job] = ()
+    also: Callable[[Connection, Recorded], None] | None = None
 
 
 class Verb(Protocol[T_co]):
@@ -92,6 +94,8 @@ class Verb(Protocol[T_co]):
     def key(self) -> str:
         """The caller's name for this call: the same again gets the first answer; empty without one."""
         ...
+
+    # A verb may also have `ends`: true for a no, which waits until no message to these people is on its way.
 
     def change(self, moment: Moment) -> Change[T_co]:
         """Decide at the head; raises what its caller shall get. Reads only."""
@@ -242,6 +246,7 @@ class _Attempt:
         entries: list[Mapping[str, Any]] = []
         asked: list[db.Row] = []
         remembered: list[tuple[str, First]] = []
+        also: list[tuple[Callable[[Connection, Recorded], None], Recorded]] = []
         for call, change in changes:
             begins = first + len(entries)
             entries += change.entries
@@ -249,16 +254,19 @@ class _Attempt:
             asked += [jobs.row_of(job, begins + (job.entry or 0)) for job in change.jobs]
             if change.entries and call in keys:
                 remembered.append((keys[call], First(begins, recorded.size, at, _said(call.verb))))
+            also += [] if change.also is None else [(change.also, recorded)]
             self.answers.append((call, change.result, recorded))
-        if not entries:
+        if not entries and not also:
             return
         crash.point("committer-before-append")
         with db.together(moment.conn):
-            written = self.house.write_down(moment.conn, entries, moment.clock, moment.tip, moment.numbered)
+            if entries:
+                self.head = self.house.write_down(moment.conn, entries, moment.clock, moment.tip, moment.numbered).head
             jobs.add_new(moment.conn, asked)
             commits.remember(moment.conn, remembered)
             commits.mark(moment.conn, self.mark, at)
-        self.head = written.head
+        for write, recorded in also:
+            write(moment.conn, recorded)
         crash.point("committer-before-commit")
 
 

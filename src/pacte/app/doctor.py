@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pacte.app import ahead, server
+from pacte.app import ahead, deliverability, server
 from pacte.app.house import BEHIND, MAPPING, MOVED, RECORDS, House
 from pacte.app.pictures import state as state_of_pictures
 from pacte.app.policies import document
@@ -52,7 +52,8 @@ def examine(house: House) -> list[Finding]:
         if not _is_anchored(house, log.head(conn).size):
             found.append(Finding("error", "anchors_behind"))
         found += [Finding("error", "lake_damaged", problem) for problem in segments.check(conn, house.lake)]
-    return [*found, *_pictures(house), *_files(house)]
+    mail = (Finding(*one) for one in deliverability.judge(house))
+    return [*found, *_pictures(house), *_files(house), *_lists(house), *mail]
 
 
 def _pictures(house: House) -> Iterator[Finding]:
@@ -60,6 +61,19 @@ def _pictures(house: House) -> Iterator[Finding]:
     now = state_of_pictures(house)
     if now.missing and now.wanted:
         yield Finding("warning", "pictures_missing" if now.browser else "pictures_browser", str(now.missing))
+
+
+def _lists(house: House) -> Iterator[Finding]:
+    """Lists for use outside that lie here longer than they may, and partners' lists whose people should know by now."""
+    from pacte.app import partners
+    from pacte.app.exports import overdue
+
+    if left := overdue(house):
+        yield Finding("error", "lists_overdue", str(left))
+    with house.reading() as conn:
+        late = partners.untold(conn, house.clock())
+    if late:
+        yield Finding("error", "partners_untold", ", ".join(f"`{one.source}`" for one in late))
 
 
 def _files(house: House) -> Iterator[Finding]:
@@ -107,7 +121,7 @@ def check(house: House, lang: str = "en") -> list[str]:
         problems += snapshot.differences(conn, house.lake)
         problems += _stored_policies(conn)
         problems += differences(conn, house.keys, tombstones)
-        recorded = log.of_kind(conn, "use")
+        recorded = queries.uses_of_sets(conn, 0, log.head(conn).size)
         problems += [_altered(index) for index, entry in recorded if not use.is_as_recorded(conn, entry)]
         problems += [_changed(table, rows) for table, rows in checked.altered(conn, house.keys).items() if rows]
     return problems

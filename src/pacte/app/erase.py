@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pacte.app import passkeys, pending
+from pacte.app import contact, exports, passkeys, pending, recipients, soft_bounces
 from pacte.app.ahead import refuse_ahead
 from pacte.app.choose import published, subject_of
 from pacte.app.house import QUARANTINE, House
+from pacte.app.inflight import no_message_to
 from pacte.consent import state
 from pacte.gate import rules as stored
 from pacte.gate import use
@@ -103,7 +104,7 @@ def erase(house: House, person: str, by: str = "cli", *, suppress: bool = True) 
     """
     way = Way()
     with unfinished.saying(way.said):
-        with house.writing() as conn:
+        with no_message_to(house, [person]), house.writing() as conn:
             now = house.present(conn)
             subject = _subject(house, conn, person)
             document = published(conn, now).document
@@ -194,7 +195,7 @@ def restrict(
     # In the same commit: from here on a load knows the person by this list only, and enters nothing.
     if suppress:
         until = published(conn, now).document.suppression.keep.after(now)
-        suppression.remember(conn, house.keys, subject, "erased", until)
+        suppression.remember(conn, house.keys, subject, suppression.ERASED, until)
     return counts
 
 
@@ -217,8 +218,12 @@ def carry_out(
     until = document.suppression.keep.after(now) if suppress else now
     with house.writing() as conn:
         if suppress:
-            suppression.remember(conn, house.keys, subject, "erased", until)
+            suppression.remember(conn, house.keys, subject, suppression.ERASED, until)
         pending.forget(conn, subject)
+        soft_bounces.forget(conn, subject)
+        recipients.erase(conn, subject)
+        contact.erase(conn, subject)
+        exports.erase(conn, house, subject)
         segments.rewrite_without(conn, house.lake, numbers.numbers(conn, [subject]).values(), "erasure")
         intake.forget(conn, subject)
         sealed.empty(conn, subject)
@@ -270,7 +275,7 @@ def _evidence_until(conn: Connection, subject: SubjectId, evidence: Evidence, no
         return now
     if evidence.event == "erasure":
         return evidence.keep.after(now)
-    uses = [entry for _, entry in log.of_kind(conn, "use")]
+    uses = [entry for _, entry in queries.uses_near(conn, subject)]
     had, _ = use.had(conn, uses, subject)
     return evidence.keep.after(max((Instant(int(str(e["at"]))) for e in uses if e["use"] in had), default=now))
 
@@ -285,6 +290,7 @@ def _subject(house: House, conn: Connection, person: str) -> SubjectId:
 def _holdings(house: House, conn: Connection, subject: SubjectId) -> dict[str, int]:
     found = numbers.numbers(conn, [subject]).get(subject)
     counts = {f"vault:{group}": rows for group, rows in sealed.held(conn, subject).items()}
+    counts |= {f"lists:{channel}": rows for channel, rows in exports.held(conn, subject).items()}
     if found is not None:
         counts |= {f"lake:{name}": rows for name, rows in rows_of(conn, house.lake, found).items()}
     return {place: rows for place, rows in counts.items() if rows}

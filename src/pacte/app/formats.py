@@ -13,10 +13,10 @@ from sqlalchemy import Connection, inspect, text
 from pacte.kernel import db
 from pacte.kernel.errors import Unsafe
 
-FORMAT = "3"
+FORMAT = "4"
 """The format that this version of pacte reads and writes."""
 
-FORMATS = ("1", "2", "3")
+FORMATS = ("1", "2", "3", "4")
 """Every format, oldest first."""
 
 VERSION_TABLE = "house_format"

@@ -167,9 +167,14 @@ class House:
     def commit(self, verb: Verb[T]) -> T:
         """Record a hot verb together with whatever else waits; returns its answer when that is durable.
 
-        See `app.committer`.
+        See `app.committer`. A no waits until no message to these people is on its way; see `app.inflight`.
         """
-        return self.committer.commit(self, verb)
+        if not getattr(verb, "ends", False):
+            return self.committer.commit(self, verb)
+        from pacte.app.inflight import no_message_to
+
+        with no_message_to(self, verb.persons):
+            return self.committer.commit(self, verb)
 
     def policy(self) -> Compiled:
         """The policy file of this house, compiled; it binds nothing before it is published."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pacte.app import ahead, commits, links, pending
+from pacte.app import ahead, commits, contact, links, pending, soft_bounces
 from pacte.app.choose import TELL
 from pacte.app.publish import KEEP
 from pacte.kernel import db, jobs
@@ -63,7 +63,7 @@ def _end_evidence(house: House, _job: Job, now: Instant) -> None:
 
 
 def _prune(house: House, _job: Job, now: Instant) -> None:
-    from pacte.app import shadow
+    from pacte.app import exports, shadow
     from pacte.app.house import QUARANTINE
     from pacte.intake import quarantine
 
@@ -73,6 +73,9 @@ def _prune(house: House, _job: Job, now: Instant) -> None:
     with db.write(house.engine) as conn:
         commits.prune(conn, now)
         links.prune(conn, now)
+        soft_bounces.prune(conn, now)
+        contact.prune(conn, now)
+        exports.prune(conn, now)
         jobs.prune(conn, Instant(now - KEPT))
 
 
@@ -106,6 +109,25 @@ def _send_webhook(house: House, job: Job, now: Instant) -> Waiting | Later | Non
     return send(house, job, now)
 
 
+def _read_reports(house: House, _job: Job, now: Instant) -> Later:
+    from pacte.app.bounces import read_folder
+
+    return read_folder(house, now)
+
+
+def _confirm_sms(house: House, job: Job, now: Instant) -> Ended | None:
+    from pacte.app.replies import confirm
+
+    return confirm(house, job, now)
+
+
+def _end_list(house: House, job: Job, _now: Instant) -> Later | None:
+    from pacte.app.exports import end_due
+
+    again = end_due(house, str(job.target))
+    return None if again is None else Later(again)
+
+
 def _keep_forms(house: House, job: Job, now: Instant) -> Later | Ended | None:
     from pacte.app import forms, pictures
 
@@ -118,6 +140,9 @@ def _keep_forms(house: House, job: Job, now: Instant) -> Later | Ended | None:
     return Later(again, done.why if done.why == pictures.NO_PICTURE else "")
 
 
+READ_REPORTS = "read_reports"
+"""The kind of job that reads the folder in which mail servers' reports arrive, where the settings name one."""
+
 HANDLERS: Mapping[str, Handler] = {
     TELL: _tell_recipient,
     "send_mail": _send_mail,
@@ -125,6 +150,9 @@ HANDLERS: Mapping[str, Handler] = {
     KEEP: _keep_forms,
     "check_ledger": _check_ledger,
     "webhook": _send_webhook,
+    READ_REPORTS: _read_reports,
+    "confirm_sms": _confirm_sms,
+    "end_list": _end_list,
     "end_evidence": _end_evidence,
     "prune": _prune,
     "compact": _compact,
@@ -156,6 +184,8 @@ def remind(house: House, now: Instant, *, trust: bool = False) -> None:
         there = jobs.there(conn, ROUND)
         due = Instant(min(now, log.head(conn).time))
         jobs.add(conn, [Job(kind, due) for kind in ROUND if kind not in there])
+        if house.settings.mail.reports and not jobs.there(conn, [READ_REPORTS]):
+            jobs.add(conn, [Job(READ_REPORTS, due)])
         jobs.pull_back(conn, now)
         for kind, pause in ROUND.items():
             jobs.forget_deadline(conn, [kind], Instant(now + pause + ahead.LATE + ahead.AHEAD))

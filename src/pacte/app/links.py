@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, String, Table
@@ -31,7 +31,7 @@ KEY = "links"
 LONGEST = 4_096
 """Characters of a token; whatever is longer was not made here."""
 REMEMBERED = 400 * DAY
-"""How long a spent token is remembered at most, in microseconds; no link lives longer."""
+"""How long a spent token is remembered at most, in microseconds; no link that opens once lives longer."""
 
 spent_table = Table(
     "link_spent",
@@ -76,9 +76,27 @@ def seal(house: House, kind: str, payload: Mapping[str, str | int], lasts: int) 
 
     INVARIANT: the payload names people by their subject identifier, never by a value of theirs.
     """
-    until = house.clock() + min(lasts, REMEMBERED)
-    sealed = aead.seal(house.keys.house_key(KEY), canonical({"until": until, "says": dict(payload)}), kind.encode())
-    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+    return _sealed(house.keys.house_key(KEY), kind, payload, Instant(house.clock() + min(lasts, REMEMBERED)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """What links are sealed with, looked up once for many of them: those of every message of a campaign."""
+
+    key: bytes = field(repr=False)
+    now: Instant
+
+    @classmethod
+    def of(cls, house: House) -> Sealer:
+        """The house's, as of now."""
+        return cls(house.keys.house_key(KEY), house.clock())
+
+    def lasting(self, kind: str, payload: Mapping[str, str | int], lasts: int) -> str:
+        """A token that opens as often as it is asked until its end, however far that is: it is never spent.
+
+        INVARIANT: as for `seal`, no value of a person; and whatever it opens allows nobody anything more than before.
+        """
+        return _sealed(self.key, kind, payload, Instant(self.now + lasts))
 
 
 def opened(house: House, kind: str, token: str) -> Link:
@@ -106,6 +124,11 @@ def once(conn: Connection, name: str, until: Instant) -> bool:
 def prune(conn: Connection, now: Instant) -> int:
     """Forget spent tokens that have expired by themselves; returns how many."""
     return db.run(conn, "DELETE FROM link_spent WHERE until <= ?", (now,)).rowcount
+
+
+def _sealed(key: bytes, kind: str, payload: Mapping[str, str | int], until: Instant) -> str:
+    sealed = aead.seal(key, canonical({"until": until, "says": dict(payload)}), kind.encode())
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
 def _read(house: House, kind: str, token: str) -> Link:

@@ -27,9 +27,18 @@ Files that come once a quarter are no wrong clock; the rows lie in them still.
 
 
 def load(
-    house: House, path: Path, source: str = "", progress: Callable[[int, int], None] | None = None, by: str = "import"
+    house: House,
+    path: Path,
+    source: str = "",
+    progress: Callable[[int, int], None] | None = None,
+    by: str = "import",
+    *,
+    bought: bool = False,
 ) -> LoadReport:
-    """Load one file under the policy in force; raises `BadInput` for a file that no source of the mapping describes."""
+    """Load one file under the policy in force; raises `BadInput` for a file that no source of the mapping describes.
+
+    Of a `bought` file nobody enters who is suppressed or known; see `app.partners`.
+    """
     with house.reading() as conn:
         now = house.present(conn)
         policy = published(conn, now).document
@@ -43,6 +52,7 @@ def load(
         mapping=load_mapping(house.path / MAPPING, policy),
         signer=house.signer,
         region=house.settings.region,
+        bought=bought,
     )
     if not standing_ahead:  # what has ended then goes by the worker, or at the next load
         expire(stores.quarantine, house.keys, now)

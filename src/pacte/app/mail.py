@@ -107,7 +107,7 @@ def send_now(house: House, letter: letters.Letter, lang: str, now: Instant) -> N
 def _hand_over(house: House, letter: letters.Letter, lang: str, to: str, now: Instant) -> None:
     message = _message(house, letter, lang, to, now)
     if house.settings.mail.folder:
-        put(house.path / house.settings.mail.folder, message, letter.html(lang), now)
+        put(house.path / house.settings.mail.folder, message.as_bytes(), letter.html(lang), now)
     else:
         deliver(house.settings.mail, message)
 
@@ -119,7 +119,7 @@ def deliver(settings: MailSettings, message: EmailMessage | None) -> None:
     """
     context = ssl.create_default_context(cafile=settings.ca or None)
     try:
-        with _connected(settings, context) as server:
+        with connected(settings, context) as server:
             if settings.tls == "starttls":
                 server.starttls(context=context)
             if settings.user:
@@ -138,7 +138,7 @@ def deliver(settings: MailSettings, message: EmailMessage | None) -> None:
         raise Unsafe("the mail server cannot be reached, or did not take the message") from None
 
 
-def put(folder: Path, message: EmailMessage, page: str, now: Instant) -> None:
+def put(folder: Path, message: bytes, page: str, now: Instant) -> None:
     """Put a letter into a folder instead of sending it: the message, and its page for a browser; for its owner alone.
 
     Raises `Unsafe` when the folder takes no file.
@@ -146,7 +146,7 @@ def put(folder: Path, message: EmailMessage, page: str, now: Instant) -> None:
     name = f"{to_datetime(now):%Y%m%d-%H%M%S-%f}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        for suffix, content in ((".eml", message.as_bytes()), (".html", page.encode())):
+        for suffix, content in ((".eml", message), (".html", page.encode())):
             with open(folder / f".{name}", "xb", opener=_for_its_owner) as file:
                 file.write(content)
             (folder / f".{name}").rename(folder / (name + suffix))
@@ -164,13 +164,19 @@ def check(settings: MailSettings) -> None:
         raise BadInput("settings.toml: `mail` has a `host` and a `folder`; letters are sent, or put into a folder")
     if not settings.host:
         return
-    if not parseaddr(settings.sender)[1]:
-        raise BadInput("settings.toml: `mail.from` is missing: the address that letters come from")
+    refuse_nobody(settings)
     if settings.tls == "none" and settings.host not in ("127.0.0.1", "::1", "localhost"):
         raise BadInput("settings.toml: `mail.tls` may be `none` for a server on this machine only")
 
 
-def _connected(settings: MailSettings, context: ssl.SSLContext) -> smtplib.SMTP:
+def refuse_nobody(settings: MailSettings) -> None:
+    """Raise `BadInput` where nobody is named whom mail comes from."""
+    if not parseaddr(settings.sender)[1]:
+        raise BadInput("settings.toml: `mail.from` is missing: the address that letters come from")
+
+
+def connected(settings: MailSettings, context: ssl.SSLContext) -> smtplib.SMTP:
+    """A connection to the mail server, nothing said yet."""
     check(settings)
     if settings.tls == "implicit":
         return smtplib.SMTP_SSL(settings.host, settings.port, timeout=SECONDS, context=context)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
 
 from pacte.app.choose import published
 from pacte.gate import one
@@ -14,6 +17,7 @@ from pacte.kernel.errors import BadInput
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
 from pacte.ledger import log
+from pacte.policy.compile import Compiled
 from pacte.policy.model import Notice, PolicyFile, Purpose
 from pacte.policy.table import PurposeRules
 
@@ -72,22 +76,31 @@ def overview(house: House, subject: SubjectId, lang: str, only: str = "") -> lis
         compiled = published(conn, now)
         policy = compiled.document
 
-        def ask(name: str, channel: str = "", recipient: str = "") -> Decision:
-            return one.may(conn, subject, Question(name, now, size, (), channel, recipient))
-
+        ask = partial(_ask, conn, subject, now, size)
         found = []
         for name, purpose in policy.purposes.items():
             if only not in ("", name):
                 continue
             rules, notice = compiled.table.purposes[name], told_by(policy, name, lang, now)
             text = policy.notices[notice] if notice else None
-            places = list(_places(name, purpose, rules)) if purpose.basis in ASKED | OBJECTABLE else []
-            switches = tuple(
-                _switch(purpose, Question(name, now, size, (), *place), ask(name, *place)) for place in places
-            )
+            switches = switches_of(name, purpose, rules, ask)
             decision = switches[0].decision if switches else _anywhere(ask, name, rules)
             found.append(Standing(name, purpose, switches, decision, notice, text))
     return sorted(found, key=lambda one: (not one.switches, one.purpose.basis not in ASKED))
+
+
+def switches_of(name: str, purpose: Purpose, rules: PurposeRules, ask: Callable[..., Decision]) -> tuple[Switch, ...]:
+    """What a person decides of one purpose, as it stands; `ask` answers for a purpose, a channel and a recipient."""
+    places = list(_places(name, purpose, rules)) if purpose.basis in ASKED | OBJECTABLE else []
+    return tuple(_switch(purpose, decision.question, decision) for decision in (ask(name, *place) for place in places))
+
+
+def standing_at(
+    conn: Connection, subject: SubjectId, compiled: Compiled, name: str, now: Instant
+) -> tuple[Switch, ...]:
+    """The switches of one purpose that a policy declares, in a transaction of the caller's, at the ledger's head."""
+    ask = partial(_ask, conn, subject, now, log.head(conn).size)
+    return switches_of(name, compiled.document.purposes[name], compiled.table.purposes[name], ask)
 
 
 def told_by(policy: PolicyFile, purpose: str, lang: str, now: int) -> str | None:
@@ -104,6 +117,12 @@ def acts_of(purpose: Purpose) -> tuple[str, str]:
     if purpose.basis in OBJECTABLE:
         return "objected", "objection_lifted"
     raise BadInput("nobody is asked about this purpose: it rests on a contract or on a duty")
+
+
+def _ask(
+    conn: Connection, subject: SubjectId, now: Instant, size: int, name: str, channel: str = "", recipient: str = ""
+) -> Decision:
+    return one.may(conn, subject, Question(name, now, size, (), channel, recipient))
 
 
 def _places(name: str, purpose: Purpose, rules: PurposeRules) -> Iterator[tuple[str, str]]:

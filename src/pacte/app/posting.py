@@ -15,13 +15,10 @@ import threading
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from pacte.kernel.errors import Unsafe
-
-if TYPE_CHECKING:
-    from pacte.app.settings import WebhookSettings
 
 SECONDS = 10.0
 """How long one attempt may take, from the look-up of the name to the answer's status."""
@@ -45,7 +42,14 @@ class Failed(Unsafe):
 
 
 class Unreachable(Failed):
-    """Nobody answers there, or not in time, or the certificate is not to be trusted."""
+    """Nobody answers there, or not in time, or the certificate is not to be trusted.
+
+    `handed`: the connection stood, so that the message may have arrived all the same.
+    """
+
+    def __init__(self, code: str, *, handed: bool = False) -> None:
+        self.handed = handed
+        super().__init__(code)
 
 
 class Forbidden(Failed):
@@ -63,7 +67,26 @@ class Refused(Failed):
         super().__init__("redirected" if 300 <= status < 400 else f"answered_{status}")
 
 
-def post(receiver: WebhookSettings, body: bytes, headers: Mapping[str, str], house: Path = Path()) -> int:
+class Receiver(Protocol):
+    """Where a message goes."""
+
+    @property
+    def url(self) -> str:
+        """The address that is posted to."""
+        ...
+
+    @property
+    def private(self) -> bool:
+        """Whether it is meant to lie in the company's own network."""
+        ...
+
+    @property
+    def ca(self) -> str:
+        """A PEM file of the one authority that is believed about its certificate; empty for the public ones."""
+        ...
+
+
+def post(receiver: Receiver, body: bytes, headers: Mapping[str, str], house: Path = Path()) -> int:
     """Send a message; answers the status. Raises `Failed`, which holds no word of the receiver's.
 
     `house` is the folder where the receiver's `ca` lies, unless it names its own.
@@ -78,14 +101,14 @@ def post(receiver: WebhookSettings, body: bytes, headers: Mapping[str, str], hou
         connection.request("POST", path, body, sent)
         status = connection.getresponse().status
         if connection.over:  # what was cut off may look like an answer
-            raise Unreachable("slow")
+            raise Unreachable("slow", handed=True)
         return status
     except Failed:
         raise
     except ssl.SSLError:
         raise Unreachable("certificate") from None
     except (OSError, http.client.HTTPException, ValueError):
-        raise Unreachable("slow" if connection.over else "unreachable") from None
+        raise Unreachable("slow" if connection.over else "unreachable", handed=connection.stands) from None
     finally:
         connection.end()
 
@@ -96,7 +119,7 @@ class _Bounded(http.client.HTTPConnection):
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None, *, private: bool) -> None:
         super().__init__(host, port, timeout=SECONDS)
         self._context, self._private = context, private
-        self.over = False
+        self.over = self.stands = False
         self._timer = threading.Timer(SECONDS, self._cut)
         self._timer.daemon = True
 
@@ -111,6 +134,7 @@ class _Bounded(http.client.HTTPConnection):
         if self._context is not None:
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             self.sock.do_handshake()
+        self.stands = True
 
     def end(self) -> None:
         """Let go of everything."""

@@ -158,7 +158,7 @@ def _uses(conn: Connection) -> list[tuple[int, dict[str, Any]]]:
     return [
         (index, dict(entry))
         for index, entry in log.of_kind(conn, "use")
-        if "within" not in entry and not str(entry["purpose"]).startswith(HOUSE)
+        if not {"within", "campaign"} & entry.keys() and not str(entry["purpose"]).startswith(HOUSE)
     ]
 
 

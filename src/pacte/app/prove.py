@@ -70,10 +70,10 @@ def uses_on(house: House, person: str, purpose: str, start: Instant, end: Instan
     Each with its place in the ledger, its identifier and its moment. Raises `NotFound` where there is none.
     """
     with house.reading() as conn:
-        uses = queries.uses_of_purpose(conn, purpose)
+        subject = known(house, conn, person)
+        uses = [one for one in queries.uses_near(conn, subject) if one[1]["purpose"] == purpose]
         if not uses and purpose not in (declared := published(conn, house.present(conn)).document.purposes):
             raise NotFound("the policy declares these purposes: " + ", ".join(f"`{name}`" for name in declared))
-        subject = known(house, conn, person)
         had, _ = using.had(conn, [entry for _, entry in uses if start <= entry["as_of"] < end], subject)
         found = [
             (index, UseId(entry["use"]), Instant(entry["as_of"]))

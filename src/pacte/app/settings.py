@@ -143,13 +143,28 @@ class WebSettings(BaseModel):
         return value
 
 
+class DkimSettings(BaseModel):
+    """Who signs the mail of campaigns: the domain, the selector its key is published under, and the key, or no key.
+
+    `key` is a reference, `file:PATH` or `env:NAME`, to an RSA key of 2,048 bits or more in PEM. Source: RFC 6376.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    domain: str = ""
+    selector: str = "pacte"
+    key: str = ""
+
+
 class MailSettings(BaseModel):
     """How messages leave: an SMTP server, how it is spoken to, and who they are from; no `host`, no mail.
 
     `tls` is `starttls` (port 587), `implicit` (465) or `none`, which only a server on this machine may have.
     `password` is a reference; `ca` a PEM file of the authority behind the server's certificate, where it is not public.
     `folder`, in place of a host, is where letters are put as files instead of being sent: to try a house with invented
-    people, since letters hold addresses in the clear.
+    people, since letters hold addresses in the clear. `bounces` and `complaints` are the addresses that reports of
+    mail servers come to; `seeds` those of colleagues who get every test of a message. `reports` is the Maildir in which
+    those reports arrive here, where a mail server of your own puts them into one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
@@ -162,6 +177,48 @@ class MailSettings(BaseModel):
     sender: str = Field(default="", alias="from")
     ca: str = ""
     folder: str = ""
+    bounces: str = ""
+    complaints: str = ""
+    reports: str = ""
+    seeds: tuple[str, ...] = ()
+    dkim: DkimSettings = DkimSettings()
+
+
+class SmsSettings(BaseModel):
+    """How text messages leave: the address of a service that takes them by HTTP, its key, who they are from.
+
+    `key` is a reference; `from` a number, or a name of eleven letters or digits at most, to which nobody can reply.
+    `private` and `ca` are as for a receiver of messages.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+    url: str = ""
+    key: str = ""
+    sender: Annotated[str, Field(pattern=r"^(\+?\d{3,15}|[A-Za-z0-9 ]{1,11})?$")] = Field(default="", alias="from")
+    private: bool = False
+    ca: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        if value and not _RECEIVER.fullmatch(value):
+            raise ValueError("expected an https address, or http of this machine, without a name or a password in it")
+        return value
+
+
+class SendingSettings(BaseModel):
+    """How campaigns leave: by how many workers in one process, and how many messages a minute at most.
+
+    `per_minute` is for all of a process's mail, 0 for no limit; `domains` for single domains, such as
+    `{ "mail.example" = 600 }`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+    per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    domains: dict[str, Annotated[int, Field(ge=1, le=1_000_000)]] = {}
 
 
 class ArrivalSettings(BaseModel):
@@ -178,6 +235,20 @@ class ArrivalSettings(BaseModel):
     audience: str = ""
     public_key: str = ""
     secret: str = ""
+
+
+class ListSettings(BaseModel):
+    """Where the seeds of lists lead: addresses of the company's own, read by whoever watches for misuse.
+
+    One invented person is on each list that leaves. `email` gets the seed's name after a `+`; `phone` and `post` (one
+    line) are the same for all lists, which names tell apart. Where one is empty, it is invented.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    email: str = ""
+    phone: str = ""
+    post: str = ""
 
 
 EVENTS = (
@@ -243,7 +314,10 @@ class Settings(BaseModel):
     witnesses: tuple[WitnessSettings, ...] = ()
     web: WebSettings = WebSettings()
     mail: MailSettings = MailSettings()
+    sms: SmsSettings = SmsSettings()
+    sending: SendingSettings = SendingSettings()
     arrival: ArrivalSettings = ArrivalSettings()
+    lists: ListSettings = ListSettings()
     webhooks: tuple[WebhookSettings, ...] = ()
 
     @field_validator("webhooks")
@@ -265,6 +339,7 @@ LETTERS = """
 [mail]
 # For trying: letters become files in this folder. To send them, name a `host` instead.
 folder = {folder}
+from = {sender}
 """
 
 
@@ -332,10 +407,10 @@ class Watch:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def write_letters_folder(house: Path, name: str = "letters") -> None:
+def write_letters_folder(house: Path, name: str = "letters", sender: str = "pacte <pacte@house.example>") -> None:
     """Have letters put into a folder of the house in place of being sent; for people who are invented."""
     with (house / FILE).open("a", encoding="utf-8") as file:
-        file.write(LETTERS.format(folder=json.dumps(name)))
+        file.write(LETTERS.format(folder=json.dumps(name), sender=json.dumps(sender)))
 
 
 def write_keys(house: Path, keys: KeySettings) -> None:

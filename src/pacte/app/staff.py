@@ -28,12 +28,12 @@ ROLES: Mapping[str, frozenset[str]] = {
     "owner": frozenset(
         {
             *("staff", "people", "choices", "inspect", "figures", "ledger", "proofs", "looks", "jobs", "connections"),
-            *("data", "texts", "publish", "setup"),
+            *("data", "texts", "messages", "halt", "stop", "publish", "setup"),
         }
     ),
     "dpo": frozenset({"people", "choices", "inspect", "figures", "ledger", "proofs", "looks", "jobs"})
-    | {"data", "texts", "setup"},
-    "marketer": frozenset({"figures", "data", "texts"}),
+    | {"data", "texts", "halt", "stop", "setup"},
+    "marketer": frozenset({"figures", "data", "texts", "messages", "halt"}),
     "analyst": frozenset({"figures"}),
     "agent": frozenset({"people", "choices", "inspect"}),
     "auditor": frozenset({"inspect", "figures", "ledger", "proofs", "looks", "data"}),
@@ -42,8 +42,10 @@ ROLES: Mapping[str, frozenset[str]] = {
 
 `people`: see who somebody is; `inspect`: what a person they name has said, and how it is proved, without who they are;
 `proofs`: take such proofs away; `figures`: numbers of people that show nobody; `looks`: who looked at whom, when, why;
-`data`: which data there are, and what reads them; `texts`: write the words of the policy that comes next; `publish`:
-put it in force, which the data protection officer never does; `setup`: see what lacks.
+`data`: which data there are, and what reads them; `texts`: write the words of the policy that comes next; `messages`:
+write what people are sent, and have it sent; `halt`: hold or end what is being sent; `stop`: stop a purpose, or
+everything, and lift the stop; `publish`: put the policy in force, which the data protection officer never does;
+`setup`: see what lacks.
 Source: GDPR Art. 38(6).
 """
 

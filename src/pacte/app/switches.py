@@ -48,6 +48,11 @@ class Turn:
         """Whom it is about."""
         return self.choice.persons
 
+    @property
+    def ends(self) -> bool:
+        """Whether it is a no."""
+        return self.choice.ends
+
     def change(self, moment: Moment) -> Change[Recorded]:
         """As for the choice. Raises `Conflict` for a yes where another word counts by now than the one shown."""
         if self.act not in PROTECTIVE and self.seen != self._latest(moment):

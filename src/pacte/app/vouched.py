@@ -18,7 +18,7 @@ from pacte.policy.vocabulary import METHODS_OF_PARENTS
 
 HIGHEST = "form"
 """The grade of proof up to which a program is believed without more."""
-VOUCHED = frozenset({"double_opt_in_link", *METHODS_OF_PARENTS})
+VOUCHED = frozenset({"double_opt_in_link", "undo", *METHODS_OF_PARENTS})
 """Methods by which somebody was recognised elsewhere: who says so vouches for it."""
 
 

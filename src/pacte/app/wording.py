@@ -14,6 +14,9 @@ from pacte.policy.vocabulary import STANDING_CHOICES
 A_MINUTE = 60_000_000
 """Entries of one batch share their time: what took effect less than a minute earlier took effect then."""
 
+_CONTACT = ("segment", "message", "campaign", "suppressed", "export", "list")
+"""Kinds about writing to people, whose `act` says what happened."""
+
 
 def describe(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None = None) -> str:
     """One ledger entry in words, with the moment it takes effect where that is another one; `titles` as for `what`."""
@@ -33,9 +36,11 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
     kind = entry["kind"]
     key = f"entry.{kind}"
     values: dict[str, str | int] = {name: value for name, value in entry.items() if isinstance(value, str)}
-    if kind in ("choice", "erasure", "keys", "staff"):
-        key += "." + entry["act" if kind in ("choice", "staff") else "step"]
-    if kind in ("choice", "use"):
+    if kind in ("choice", "staff", *_CONTACT):
+        key += "." + entry["act"]
+    if kind in ("erasure", "keys"):
+        key += "." + entry["step"]
+    if kind in ("choice", "use") or (kind in _CONTACT and "purpose" in entry):
         values["purpose"] = target(entry, lang, titles)
     if kind == "choice":
         voice = "guardian" if entry["voice"] == "guardian" else "person"
@@ -44,6 +49,8 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
         values["role"] = staff_role(entry["staff_role"], lang)
     if kind in ("look", "look_aside", "sought"):
         values["reason"] = look_reason(entry["reason"], lang)
+    if kind == "suppressed":
+        values["reason"] = suppressed_why(entry["reason"], lang)
     if kind in ("told", "recipient_told"):
         values["how"] = _how(entry["how"], lang)
     if kind in ("form", "notice"):
@@ -57,7 +64,7 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
     if kind == "keys":
         values["epoch"] = entry["epoch"]
     if kind == "use" and entry["mode"] == "one":
-        key += "_one"
+        key += "_message" if "campaign" in entry else "_one"
     elif kind == "use":
         values["people"] = people(entry["set"]["size"], lang)
     if kind == "erasure" and "evidence_until" in entry:
@@ -71,6 +78,12 @@ def what(entry: Mapping[str, Any], lang: str, titles: Mapping[str, str] | None =
 def look_reason(code: str, lang: str) -> str:
     """Why somebody looked, in words where the reason is one of ours."""
     key = f"look_reason.{code}"
+    return text("app", key, lang) if key in catalogue("app") else code
+
+
+def suppressed_why(code: str, lang: str) -> str:
+    """Why an address is written to no more, in words where the reason is one of ours."""
+    key = f"suppressed_why.{code}"
     return text("app", key, lang) if key in catalogue("app") else code
 
 

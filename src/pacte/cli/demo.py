@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from email import message_from_bytes
+from email.policy import SMTP
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pacte import verifier
-from pacte.app import ask, prove
+from pacte.app import ask, campaigns, messages, prove, results, segments
 from pacte.app.choose import choose
 from pacte.app.erase import erase, plan
 from pacte.app.exhibit import exhibit
 from pacte.app.held import is_held
-from pacte.app.house import ANCHORS, RECORDS, House, create
+from pacte.app.house import ANCHORS, RECORDS, House, create, open_house
 from pacte.app.loading import load
 from pacte.app.publish import publish
-from pacte.app.settings import write_letters_folder
+from pacte.app.sending import sender
+from pacte.app.settings import MailSettings, Settings, write_letters_folder
 from pacte.app.templates import write_template
 from pacte.app.uses import Use, declare
 from pacte.cli.data import report_json, show_load
@@ -38,8 +45,12 @@ from pacte.kernel.i18n import day, number
 from pacte.kernel.instant import DAY, Instant
 from pacte.kernel.instant import now as system_clock
 from pacte.testing.retailer import Retailer, generate
+from pacte.testing.sink import sink
+from pacte.uses.audience.reading import read_file as read_segment
+from pacte.uses.message.model import read as read_message
 
 PURPOSE = "newsletter"
+FROM = "Comptoir Sarrasin <bonjour@comptoir-sarrasin.example>"
 MOST_PERSONAL = "my_tastes"
 LOOKED_AT = 2_000
 """Among how many of its customers the demo looks for those whom it tells of."""
@@ -68,7 +79,7 @@ def tell(directory: Path | None, people: int, seed: int, lang: str, as_json: boo
     calendar = Calendar(system_clock())
     shop = story.generate(_files_of(home), people, seed, calendar)
     with create(home, lang=lang, clock=calendar) as house:
-        write_letters_folder(home)
+        write_letters_folder(home, sender=FROM)
         story.load(house, shop)
         first, leaving, erased = story.audience(house, shop)
         calendar.days_ago -= 1 / 144  # ten minutes later: the use and the withdrawal have instants of their own
@@ -79,6 +90,8 @@ def tell(directory: Path | None, people: int, seed: int, lang: str, as_json: boo
         proof, page = story.prove(house, erased, first)
         key = house.vkey
     story.verify(home, proof, key)
+    with open_house(home, clock=calendar) as house:
+        story.send(house)
     story.end(home, page, leaving, time.monotonic() - started)
 
 
@@ -226,6 +239,55 @@ class _Story:
             raise VerificationFailed("the proof of the demo did not verify")
         self.data["verified"] = True
 
+    def send(self, house: House) -> None:
+        """One message to one segment, into a mail server of this machine's own; and one of them as it arrives."""
+        self.title("send")
+        segment = segments.save(house, *_segment(), "marketing")
+        use = declare(house, PURPOSE, channel="email", by="marketing")
+        size = segments.size(house, use, segment).size
+        if size is not None:
+            self.say("segment", says=segments.say(house, PURPOSE, segment.written, self.lang), size=size)
+        saved = messages.save(
+            house, read_message(_template("spring.message.yaml"), "spring.message.yaml"), by="marketing"
+        )
+        chosen = None if size is None else segment.digest  # of a small shop, everybody who said yes
+        campaign = campaigns.make(house, saved.digest, segment=chosen, by="marketing")
+        campaigns.prepare(house, campaign.id, by="marketing")
+        with sink() as server, closing(replace(house, settings=_sending_to(house, server.port))) as there:
+            campaigns.go(there, campaign.id, by="marketing")
+            with self.bar(words("demo.sending", self.lang)) as progress:
+                self._sent(there, campaign.id, progress)
+            told = results.results(there, campaign.id).numbers.get(("sent", ""))
+            self.data["campaign"] = {"campaign": campaign.id, "taken": server.taken, "told": told}
+            self.say("sent", count="—" if told is None else told)
+            self._show_mail(house, server.last)
+
+    def _sent(self, house: House, campaign: str, progress: Any) -> None:
+        """Send to the end, and say how far it is."""
+        over = threading.Event()
+        worker = threading.Thread(target=sender(house).run, args=(over,), kwargs={"once": True})
+        worker.start()
+        while worker.is_alive():
+            worker.join(0.2)
+            progress(results.progress(house, campaign).hundredths, 100)
+
+    def _show_mail(self, house: House, content: bytes) -> None:
+        """One of the mails: as text here, and as a page for the browser beside the letters."""
+        from rich.panel import Panel
+        from rich.text import Text
+
+        mail = message_from_bytes(content, policy=SMTP)
+        plain, page = mail.get_body(("plain",)), mail.get_body(("html",))
+        target = house.path / "letters" / "spring.html"
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        target.write_text(str(page.get_content()) if page else "", encoding="utf-8")
+        self.data["campaign"]["page"] = str(target)
+        if self.as_json:
+            return
+        said = re.sub(r"(https?://[^\s]{40})[^\s]+", r"\1…", str(plain.get_content()) if plain else "")
+        console().print(Panel(Text(said.strip()), title=str(mail["Subject"]), width=min(console().width, 78)))
+        tell_words(words("demo.mail", self.lang, page=str(target)), whole=True)
+
     def end(self, home: Path, page: Path, customer: str, seconds: float) -> None:
         self.data |= {"house": str(home), "seconds": round(seconds, 1), "customer": customer.partition(":")[2]}
         if self.as_json:
@@ -235,6 +297,27 @@ class _Story:
         end = {"house": str(home), "page": str(page), "program": _program()}
         tell_words(words("demo.end", self.lang, seconds=round(seconds), **end))
         tell_words(words("demo.serve", self.lang, customer=customer.partition(":")[2], **end))
+
+
+def _template(name: str) -> bytes:
+    return files("pacte.testing").joinpath("templates", name).read_bytes()
+
+
+def _segment() -> tuple[str, str, Any]:
+    """Name, purpose and condition of the demo's segment."""
+    read = read_segment(_template("regulars.segment.yaml"), "regulars.segment.yaml")
+    return read.name, read.purpose, read.who
+
+
+def _sending_to(house: House, port: int) -> Settings:
+    """The settings of the house, with a mail server on this machine."""
+    mail = {
+        "host": "127.0.0.1",
+        "port": port,
+        "tls": "none",
+        "from": FROM,
+    }
+    return house.settings.model_copy(update={"mail": MailSettings.model_validate(mail)})
 
 
 def _two_permitted(house: House, shop: Retailer) -> tuple[str, str]:

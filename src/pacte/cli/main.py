@@ -1,8 +1,9 @@
 """`pacte`: the commands of a house, in the order in which a house meets them.
 
-pacte init · policy · publish · rules · pack · notice · forms · load · rejected · choice · may · audience · sql ·
-explain · replay · prove · receipt · verify · ledger · erase · stop · doctor · status · jobs · worker · serve · staff ·
-apikey · webhooks · compact · keys · migrate · move · restore · demo
+pacte init · policy · publish · rules · pack · notice · forms · message · segment · campaign · export ·
+partner · load · rejected · choice · may · audience · sql · explain · replay · prove · receipt · verify · ledger ·
+erase · stop · doctor · status · jobs · worker · serve · staff · apikey · webhooks · bounce · suppression · compact ·
+keys · migrate · move · restore · demo
 """
 
 from __future__ import annotations
@@ -17,24 +18,31 @@ import typer
 
 from pacte.cli import (
     apikey,
+    bounces,
+    campaign,
     choices,
     compact,
     data,
     duties,
+    export,
     forms,
     keys,
     ledger,
+    message,
     move,
     notice,
     packs,
+    partner,
     policy,
     questions,
     receipt,
     restore,
+    segments,
     serve,
     sql,
     staff,
     status,
+    suppression,
     webhooks,
     witness,
     worker,
@@ -68,6 +76,11 @@ policy.register(app)
 packs.register(app)
 notice.register(app)
 forms.register(app)
+message.register(app)
+segments.register(app)
+campaign.register(app)
+export.register(app)
+partner.register(app)
 choices.register(app)
 questions.register(app)
 sql.register(app)
@@ -81,6 +94,8 @@ serve.register(app)
 staff.register(app)
 apikey.register(app)
 webhooks.register(app)
+bounces.register(app)
+suppression.register(app)
 compact.register(app)
 keys.register(app)
 move.register(app)

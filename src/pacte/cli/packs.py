@@ -11,7 +11,7 @@ import typer
 from pacte.cli.output import JsonOption, LangOption, counted, help_alone, language, say, tell, typed_path, words
 
 if TYPE_CHECKING:
-    from pacte.policy.packs import Pack, Rule
+    from pacte.policy.packs import Dated, Pack
     from pacte.testing.conformance import Check
 
 UNSOUND = 2
@@ -166,6 +166,10 @@ def _show_pack(shown: Pack, lang: str) -> None:
         tell(_source(shown, rule, lang), style="dim", indent=5)
         reason = reason_text(rule.otherwise, lang)
         tell(words("rules.otherwise", lang, reason=reason, code=rule.otherwise), style="dim", indent=5)
+    for number, one in enumerate(shown.file.contact, len(shown.file.rules) + 1):
+        tell("")
+        tell(sentence(one.says, lang), mark=f"{number:>3}.")
+        tell(_source(shown, one, lang), style="dim", indent=5)
     if shown.file.exceptions:
         tell("")
         tell(words("pack.exceptions", lang))
@@ -189,7 +193,7 @@ def _about(shown: Pack, lang: str) -> list[str]:
     return [*lines, words("pack.where", lang, zone=shown.file.zone)]
 
 
-def _source(shown: Pack, rule: Rule, lang: str) -> str:
+def _source(shown: Pack, rule: Dated, lang: str) -> str:
     from pacte.kernel.i18n import day, typeset
     from pacte.kernel.instant import parse_instant
     from pacte.policy.citations import cite
@@ -206,23 +210,25 @@ def _source(shown: Pack, rule: Rule, lang: str) -> str:
 
 
 def _json(shown: Pack) -> dict[str, Any]:
-    rules = [
-        {
-            "id": f"{shown.id}:{rule.id}",
-            "says": dict(rule.says),
-            "article": rule.article,
-            "source": shown.file.sources[rule.source].title,
-            "since": rule.since,
-            **({"until": rule.until} if rule.until else {}),
-            "otherwise": rule.otherwise,
-            "checked_by_counsel": rule.checked,
-        }
-        for rule in shown.file.rules
-    ]
     return {
         "pack": shown.id,
         "title": dict(shown.file.title),
         "zone": shown.file.zone,
         "exceptions": {word: dict(says) for word, says in shown.file.exceptions.items()},
-        "rules": rules,
+        "rules": [
+            _rule(shown, rule) | {"otherwise": rule.otherwise, "checked_by_counsel": rule.checked}
+            for rule in shown.file.rules
+        ],
+        "contact": [_rule(shown, rule) | {"checked_by_counsel": rule.checked} for rule in shown.file.contact],
+    }
+
+
+def _rule(shown: Pack, rule: Dated) -> dict[str, Any]:
+    return {
+        "id": f"{shown.id}:{rule.id}",
+        "says": dict(rule.says),
+        "article": rule.article,
+        "source": shown.file.sources[rule.source].title,
+        "since": rule.since,
+        **({"until": rule.until} if rule.until else {}),
     }

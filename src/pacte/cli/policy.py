@@ -1,4 +1,4 @@
-"""`policy check|diff|publish|schema`, `publish`, `rules`: read a promise, compare it, try it, put it in force."""
+"""`policy check|diff|publish|schema|unused`, `publish`, `rules`: a promise is read, compared, tried, put in force."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EFFECTS = ("ask", "tell", "less", "none", "law")
 """What a change of the policy means for people, in the order in which it is told."""
 
 policy = typer.Typer(
-    help="Read a policy, compare it, try it, put it in force: check, diff, publish, schema.",
+    help="Read a policy, compare it, try it, put it in force: check, diff, publish, schema, unused.",
     short_help="Check, compare and publish the policy.",
     callback=help_alone,
     invoke_without_command=True,
@@ -56,7 +56,9 @@ policy = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     from pacte.cli.rules import rules
+    from pacte.cli.valued import unused
 
+    policy.command("unused", short_help="Say which declared fields nothing has read.")(unused)
     app.add_typer(policy, name="policy")
     app.command("publish", short_help="Put policy.yaml in force.")(publish)
     app.command("rules", short_help="Show the rules that decide.")(rules)

@@ -25,6 +25,7 @@ from pacte.cli.output import (
 
 if TYPE_CHECKING:
     from pacte.policy.compile import Compiled
+    from pacte.policy.contact import ContactRule
     from pacte.policy.table import Requirement, RuleTable
 
 
@@ -78,13 +79,21 @@ def rules(
         name: [(n, rule) for n, rule in enumerate(table.purposes[name].requirements, 1) if pack in ("", rule.pack)]
         for name in purposes
     }
-    data = {
+    data: dict[str, Any] = {
         "policy": compiled.policy_digest,
         "rules": table.digest,
         "laws": list(table.laws),
         "purposes": {name: [_json(n, rule) for n, rule in found] for name, found in chosen.items()},
     }
-    say(data, as_json, lambda: _show(table, compiled.policy_digest, chosen, tongue, every=every))
+    contact = [] if purpose or table.contact is None else [one for one in table.contact.rules if pack in ("", one.pack)]
+    if contact:
+        data["contact"] = [one.to_json() for one in contact]
+
+    def show() -> None:
+        _show(table, compiled.policy_digest, chosen, tongue, every=every)
+        _show_contact(contact, tongue)
+
+    say(data, as_json, show)
 
 
 def _table(at: str, file: Path | None, house: Path) -> Compiled:
@@ -151,6 +160,27 @@ def _show(
         if line.rule.id in guards:
             continue
         _show_rule(line, line.order if len(chosen) == 1 else place, len(chosen), lang, unchecked=unchecked)
+
+
+def _show_contact(rules: list[ContactRule], lang: str) -> None:
+    """When and how often people are reached."""
+    from pacte.kernel.i18n import day, typeset
+    from pacte.kernel.instant import parse_instant
+    from pacte.policy.citations import cite
+    from pacte.policy.contact_words import said
+
+    if rules:
+        tell("")
+        tell(counted("rules.contact", lang, len(rules)), style="bold")
+    for place, rule in enumerate(rules, 1):
+        where = words("rules.own", lang) if rule.pack == HOUSE else cite(rule.article, rule.source, rule.short, lang)
+        dated = words("rules.since", lang, day=day(parse_instant(rule.since), lang)) if rule.since else ""
+        until = words("rules.until", lang, day=day(rule.ends, lang)) if rule.ends is not None else ""
+        checked = "" if rule.pack == HOUSE else words("rules.checked" if rule.checked else "rules.unchecked", lang)
+        tell("")
+        tell(typeset(said(rule, lang), lang), mark=f"{place:>3}.")
+        parts = (rule.id, typeset(where, lang), dated, until, checked)
+        tell(" · ".join(part for part in parts if part), style="dim", indent=5)
 
 
 def _lines(table: RuleTable, chosen: Mapping[str, list[tuple[int, Requirement]]]) -> list[_Line]:

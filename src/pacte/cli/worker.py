@@ -28,12 +28,13 @@ def worker(
     as_json: JsonOption = False,
 ) -> None:
     """Do jobs as they fall due, until it is told to stop (SIGTERM, Ctrl-C). Any number of workers may run at once."""
+    from pacte.app.sending import beside
     from pacte.app.worker import work
 
     tongue = language(lang, house)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with opened(house) as home:
+    with opened(house) as home, beside(home, stop, once=once):
         done = asdict(work(home, stop, once=once, limit=limit or None, trust_clock=trust_clock))
     say(done, as_json, lambda: tell(words("worker.done", tongue, **done)))

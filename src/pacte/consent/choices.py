@@ -56,6 +56,7 @@ GRADES: Mapping[str, int] = {grade: level for level, grade in enumerate(vocabula
 METHODS = frozenset(
     [
         *"web_form double_opt_in_link paper till phone import cookie_banner signal letter staff".split(),  # noqa: SIM905 reads better
+        *"message_link message_reply complaint undo".split(),  # noqa: SIM905 reads better
         *vocabulary.METHODS_OF_PARENTS,
     ]
 )

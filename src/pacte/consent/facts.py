@@ -15,7 +15,9 @@ from sqlalchemy import Connection
 from pacte.consent.choices import protection
 from pacte.consent.sql import TOLD, VISIBLE, fetch
 from pacte.kernel import db
+from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
+from pacte.lake import numbers
 from pacte.policy.vocabulary import STANDING_CHOICES
 
 Facts: TypeAlias = dict[str, str | int | None]
@@ -232,6 +234,17 @@ def ages_known(conn: Connection, nos: Collection[int]) -> dict[int, str]:
         "WHERE p.no = asked.value AND p.age IS NOT NULL AND p.known_to IS NULL AND p.valid_to IS NULL"
     )
     return dict(fetch(conn, sql, (db.listed(conn, sorted(nos)),)))
+
+
+def places(conn: Connection, people: Collection[SubjectId], t: Instant) -> dict[SubjectId, str]:
+    """Where people live at `t`, by all that is known; whoever's place nobody knows is left out."""
+    visible = "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?) AND known_to IS NULL"
+    sql = (
+        f"SELECT asked.subject, p.place FROM {numbers.numbered(conn)} AS asked CROSS JOIN consent_person AS p "
+        f"WHERE p.no = asked.no AND p.place IS NOT NULL AND {visible}"
+    )
+    found = fetch(conn, sql, (db.listed(conn, list(people)), t, t))
+    return {SubjectId(subject): place for subject, place in found}
 
 
 def told_notices(conn: Connection, no: int, t: Instant, s: int) -> set[str]:

@@ -97,6 +97,17 @@ class PermitSet(_Recorded):
         return len(self.numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class PermitSome(_Recorded):
+    """Some of a permitted population, by name, who still are permitted: for what leaves the house as a list."""
+
+    subjects: frozenset[SubjectId] = field(repr=False)
+
+    def covers(self, subject: str) -> bool:
+        """Whether this permit is about that person."""
+        return subject in self.subjects
+
+
 def _permit(
     record: UseRecord, capacity: tuple[str, str, str], term: tuple[Instant, Instant], subject: SubjectId
 ) -> Permit:
@@ -108,3 +119,9 @@ def _permit_set(
     record: UseRecord, capacity: tuple[str, str, str], term: tuple[Instant, Instant], numbers: pa.Array
 ) -> PermitSet:
     return PermitSet(record, *capacity, *term, _KEY, numbers)
+
+
+def _permit_some(permits: PermitSet, subjects: frozenset[SubjectId]) -> PermitSome:
+    return PermitSome(
+        permits.record, permits.role, permits.behalf, permits.domain, permits.issued, permits.expires, _KEY, subjects
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from pacte.gate.values import Question
@@ -71,8 +72,12 @@ def turns(purpose: PurposeRules, after: Instant) -> Instant | None:
 
     A law that takes effect, one that ends, an adequacy decision that runs out.
     """
-    later = {moment for rule in purpose.requirements for moment in _moments(rule.condition) if moment > after}
-    return Instant(min(later)) if later else None
+    every = purpose.kept.get("turns")
+    if not isinstance(every, tuple):
+        every = tuple(sorted({moment for rule in purpose.requirements for moment in _moments(rule.condition)}))
+        purpose.kept["turns"] = every
+    place = bisect_right(every, after)
+    return Instant(every[place]) if place < len(every) else None
 
 
 def _moments(condition: Condition) -> frozenset[int]:

@@ -120,8 +120,8 @@ def _between(conn: Connection, subject: SubjectId, question: Question, true: Dec
     if true.permitted:
         return []
     found = []
-    for index, entry in queries.uses_of_purpose(conn, question.purpose):
-        if entry["as_of"] < question.as_of:
+    for index, entry in queries.uses_near(conn, subject):
+        if entry["purpose"] != question.purpose or entry["as_of"] < question.as_of:
             continue
         use = UseId(entry["use"])
         if not was_in(conn, entry, subject):

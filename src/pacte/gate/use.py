@@ -24,7 +24,7 @@ from pacte.kernel import db
 from pacte.kernel.errors import BadInput
 from pacte.kernel.ids import SubjectId, UseId, new_use_id
 from pacte.kernel.instant import Instant
-from pacte.ledger import log, membership
+from pacte.ledger import log, membership, queries
 from pacte.ledger.entries import BUCKETS
 from pacte.ledger.note import Signer
 from pacte.policy.table import RuleTable
@@ -74,6 +74,10 @@ class Intended:
     _capacity: tuple[str, str, str]
     _term: tuple[Instant, Instant]
     _subject: SubjectId
+
+    def for_message(self, campaign: str, message: str) -> Intended:
+        """The same use, to write to the person: of which campaign (identifier), with which message (digest)."""
+        return replace(self, entry={**self.entry, "campaign": campaign, "message": message})
 
     def recorded(self, index: int) -> Permit:
         """The permit, once the entry is durable under this ledger index; whoever records it calls this after COMMIT."""
@@ -229,7 +233,8 @@ def _stored(conn: Connection, uses: Collection[UseId]) -> frozenset[UseId]:
 
 def end_sets(conn: Connection, now: Instant) -> int:
     """Delete the sealed sets whose declared end has come; returns of how many uses."""
-    ended = [e["use"] for _, e in log.of_kind(conn, "use") if e["mode"] == "set" and int(str(e["until"])) <= now]
+    sets = queries.uses_of_sets(conn, 0, log.head(conn).size)
+    ended = [entry["use"] for _, entry in sets if int(str(entry["until"])) <= now]
     held = [use for use in ended if has_set(conn, UseId(str(use)))]
     for use in held:
         conn.execute(delete(stored.use_sets).where(stored.use_sets.c.use == use))

@@ -47,7 +47,7 @@ def enter(run: Run, conn: Connection, people: Sequence[Person], again: People | 
     known = known_rows(conn, run.dataset, digests, run.source.name)
     changed = [person for person in people if known.get(person.row, NOTHING).digest != digests[person.row]]
     subjects = {value: found[0] for value, found in run.people(conn, "key", [p.names["key"] for p in changed]).items()}
-    changed, erased = _without_suppressed(run, conn, changed, subjects)
+    changed, erased = _without_suppressed(run, conn, changed, subjects, known)
     new = {person.names["key"]: new_subject_id() for person in changed if person.names["key"] not in subjects}
     for person in changed:  # a parent of the same batch who is new
         if person.guardian is None and person.guardian_key in new:
@@ -104,13 +104,26 @@ def _emptied(run: Run, person: Person, before: Said) -> frozenset[str]:
 
 
 def _without_suppressed(
-    run: Run, conn: Connection, people: list[Person], subjects: Mapping[str, SubjectId]
+    run: Run, conn: Connection, people: list[Person], subjects: Mapping[str, SubjectId], known: Collection[bytes]
 ) -> tuple[list[Person], int]:
     strangers = [person for person in people if person.names["key"] not in subjects]
     keys = run.suppressed(conn, "key", [person.names["key"] for person in strangers])
     mails = run.suppressed(conn, "email", [person.names.get("email") for person in strangers])
     gone = {p.row for p in strangers if p.names["key"] in keys or p.names.get("email") in mails}
+    if run.stores.bought:
+        gone |= _known_already(run, conn, strangers)
+        gone |= {p.row for p in people if p.names["key"] in subjects and p.row not in known}  # another's key
     return [person for person in people if person.row not in gone], len(gone)
+
+
+def _known_already(run: Run, conn: Connection, strangers: Sequence[Person]) -> set[bytes]:
+    """The rows of a bought file whose address or number is suppressed or known: what those people said here holds."""
+    found: set[bytes] = set()
+    for kind in ("email", "phone"):
+        values = [person.names[kind] for person in strangers if kind in person.names]
+        known = {*run.suppressed(conn, kind, values), *run.people(conn, kind, values)}
+        found |= {person.row for person in strangers if person.names.get(kind) in known}
+    return found
 
 
 def _seal(

@@ -17,7 +17,7 @@ from pacte.intake.quarantine import Quarantine
 from pacte.intake.reader import Batch, Progress, Table, open_table
 from pacte.intake.report import LoadReport
 from pacte.intake.run import Run, Stores
-from pacte.intake.tables import forget_rows
+from pacte.intake.tables import collected_from, forget_rows
 from pacte.kernel import crash, unfinished
 from pacte.kernel.canonical import Json
 from pacte.kernel.ids import SubjectId
@@ -27,7 +27,7 @@ from pacte.lake import segments
 from pacte.lake.numbers import numbers
 from pacte.ledger import log
 
-__all__ = ["LoadReport", "Stores", "forget", "load_file"]
+__all__ = ["LoadReport", "Stores", "forget", "load_file", "people_from"]
 
 
 def load_file(
@@ -83,6 +83,11 @@ def forget(conn: Connection, subject: SubjectId) -> int:
     """Remove what intake remembers of one person's rows (an erasure does); answers how many rows."""
     no = numbers(conn, [subject]).get(subject)
     return 0 if no is None else forget_rows(conn, no)
+
+
+def people_from(conn: Connection, source: str) -> list[int]:
+    """The numbers of the people about whom something was collected from a source, as the ledger names it."""
+    return collected_from(conn, source)
 
 
 def _load_people(run: Run, batch: Batch, waiting: arrivals.People) -> None:

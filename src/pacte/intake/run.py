@@ -45,7 +45,8 @@ MEMORY = 20_000
 class Stores:
     """What a load needs of a house. `writing` opens a write transaction and anchors its checkpoint once committed.
 
-    `region` (ISO 3166) is how telephone numbers without country code are read where a row names no place.
+    `region` (ISO 3166) is how telephone numbers without country code are read where a row names no place. `bought`:
+    the file is not the company's own, and nobody enters whom any suppression names or who is known here already.
     """
 
     writing: Callable[[], AbstractContextManager[Connection]]
@@ -56,6 +57,7 @@ class Stores:
     mapping: MappingFile
     signer: Signer
     region: str = "FR"
+    bought: bool = False
 
 
 @dataclass(slots=True)
@@ -208,11 +210,12 @@ class Run:
         return self.key_fields if kind == "key" else (kind,)
 
     def suppressed(self, conn: Connection, kind: str, values: Iterable[str | None]) -> set[str]:
-        """Those of these values that were erased, or must not be used again for another reason."""
+        """Those of these values whose owner was erased; of a bought file, all that are suppressed for any reason."""
         wanted = sorted({value for value in values if value})
         found: set[str] = set()
+        why = "" if self.stores.bought else suppression.ERASED
         for name in self._fields(kind) if wanted else ():
-            found |= suppression.suppressed(conn, self.stores.keys, name, wanted, self.now)
+            found |= suppression.suppressed(conn, self.stores.keys, name, wanted, self.now, why)
         return found
 
     def set_aside(self, batch: Batch, faults: Faults, named: Sequence[Mapping[str, str]] = ()) -> None:

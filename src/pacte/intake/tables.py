@@ -123,3 +123,9 @@ def forget_rows(conn: Connection, no: int) -> int:
     count = db.run(conn, "DELETE FROM intake_row WHERE no = ?", (no,)).rowcount
     db.run(conn, "DELETE FROM intake_collection WHERE no = ?", (no,))
     return count
+
+
+def collected_from(conn: Connection, source: str) -> list[int]:
+    """The numbers of the people about whom something was collected from a source."""
+    sql = "SELECT DISTINCT no FROM intake_collection WHERE source = ? ORDER BY no"
+    return [no for (no,) in db.fetch(conn, sql, (source,))]

@@ -6,14 +6,20 @@ let go of in the child, or both would wait for each other for ever.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 from pacte.kernel.quiet import free_in_copies
+
+LOOK_AGAIN = 0.001
+"""Seconds between two looks at whether a turn is free."""
 
 
 @contextmanager
@@ -29,6 +35,43 @@ def alone(path: Path) -> Iterator[None]:
         # Removed while it is still held: whoever waits for it sees that it is no longer the one of that name.
         path.unlink(missing_ok=True)
         close_held(descriptor)
+
+
+@contextmanager
+def turns(path: Path, places: Iterable[int], seconds: float) -> Iterator[bool]:
+    """Hold these turns of the lock file `path` while the block runs; answers whether all of them are held.
+
+    Among threads and processes alike; after `seconds` the block runs anyway. Whoever holds several takes them in
+    ascending order, so that nobody waits in a circle. The file stays, since many take short turns with it.
+    """
+    descriptor, until = open_to_hold(path), monotonic() + seconds
+    try:
+        yield all(_taken(descriptor, place, until) for place in sorted(set(places)))
+    finally:
+        close_held(descriptor)
+
+
+def _taken(descriptor: int, place: int, until: float) -> bool:
+    while True:
+        try:
+            _lock(descriptor, place)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+            if monotonic() >= until:
+                return False
+            sleep(LOOK_AGAIN)
+        else:
+            return True
+
+
+def _lock(descriptor: int, place: int) -> None:
+    """Lock one byte of a file for this opening of it; where the system cannot, the file as a whole."""
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
 
 
 def open_to_hold(path: Path) -> int:

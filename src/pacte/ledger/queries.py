@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, func, select, text
 
 from pacte.kernel.canonical import canonical
-from pacte.kernel.db import fetch, is_postgres
+from pacte.kernel.db import among, fetch, is_postgres, listed
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.kernel.instant import Instant
 from pacte.ledger import log
-from pacte.ledger.tables import ABOUT, RARE, SETS, STRETCH, entry_table
+from pacte.ledger.tables import ABOUT, RARE, SETS, STRETCH, WISHES, entry_table
 
 Recorded: TypeAlias = dict[str, Any]
 """An entry as the log holds it; its form was checked when it was appended."""
+
+
+END = 2**63 - 1
+"""Beyond the last index of any ledger."""
 
 
 def size_at(conn: Connection, instant: Instant) -> int:
@@ -64,15 +69,13 @@ def use(conn: Connection, use_id: UseId) -> tuple[int, Recorded]:
     return index, dict(entry)
 
 
-def uses_of_purpose(conn: Connection, purpose: str) -> list[tuple[int, Recorded]]:
-    """The recorded uses of a purpose, oldest first."""
-    # Bodies are canonical, so that a purpose has one spelling in them; only those that hold it are decoded.
-    spelled = canonical({"purpose": purpose})[1:-1]
-    query = select(entry_table.c.idx, entry_table.c.body).where(
-        entry_table.c.kind == "use", text(RARE), _holds(conn, spelled)
-    )
-    found = ((row.idx, json.loads(row.body)) for row in conn.execute(query.order_by(entry_table.c.idx)))
-    return [(index, entry) for index, entry in found if entry["purpose"] == purpose]
+def uses_near(conn: Connection, subject: SubjectId) -> list[tuple[int, Recorded]]:
+    """The recorded uses that may have had a person, oldest first: those of sets, and those of this person alone.
+
+    Messages are uses of one person each, and there are many: those of others are not read.
+    """
+    own = about_of_kind(conn, subject, "use")
+    return sorted([*own, *uses_of_sets(conn, 0, END)], key=itemgetter(0))
 
 
 def uses_of_sets(conn: Connection, start: int, stop: int) -> list[tuple[int, Recorded]]:
@@ -98,6 +101,17 @@ def about_of_kind(conn: Connection, subject: SubjectId, *kinds: str) -> list[tup
     return [(index, json.loads(body)) for index, body in found if body is not None]
 
 
+def preferences_of(conn: Connection, people: Collection[SubjectId]) -> list[tuple[SubjectId, bytes]]:
+    """(person, body of the entry) of everything these people wished of a channel, oldest first."""
+    sql = (
+        f"SELECT subject, body FROM {among(conn, 'text')} AS asked CROSS JOIN ledger_entry WHERE subject = asked.value"
+    )
+    if is_postgres(conn):  # joined with a list of values it would read the whole log while that is small
+        sql = "SELECT subject, body FROM ledger_entry WHERE subject = ANY (?::text[])"
+    found = fetch(conn, f"{sql} AND {WISHES} ORDER BY idx", (listed(conn, people),))
+    return [(SubjectId(subject), body) for subject, body in found]
+
+
 def answers(conn: Connection, stop: int) -> Iterator[tuple[str, SubjectId]]:
     """(digest of a form, person) of every choice below ledger index `stop` that answers a form; reads all choices."""
     query = select(entry_table.c.body).where(
@@ -120,6 +134,7 @@ def evidence_ends(conn: Connection) -> Iterator[tuple[SubjectId, Instant]]:
 
 CHANGES_NOTHING = (
     "form", "api_key", "look", "look_aside", "sought", "preference", "recipient_told", "use", "load", "staff",
+    "segment", "message", "campaign", "suppressed", "export", "list",
 )  # fmt: skip
 """Kinds of entries that change no fact, rule or stop: what was decided before them would be decided again."""
 

@@ -55,8 +55,12 @@ RARE = " AND ".join(f"kind <> '{kind}'" for kind in BULK)
 SETS = "kind = 'use' AND subject IS NULL"
 """The condition under which uses of many people are indexed: a house that writes letters has many more of one."""
 
+WISHES = "kind = 'preference' AND subject IS NOT NULL"
+"""The condition under which wishes are indexed by person: whoever sends asks for those of a thousand people at once."""
+
 _RARE, _ABOUT, _DECLARES = text(RARE), text("subject IS NOT NULL"), text("use IS NOT NULL")
-_SETS = text(SETS)
+_SETS, _WISHES = text(SETS), text(WISHES)
+Index("ledger_entry_wishes", entry_table.c.subject, sqlite_where=_WISHES, postgresql_where=_WISHES)
 Index("ledger_entry_sets", entry_table.c.kind, entry_table.c.idx, sqlite_where=_SETS, postgresql_where=_SETS)
 Index("ledger_entry_rare", entry_table.c.kind, sqlite_where=_RARE, postgresql_where=_RARE)
 Index(

@@ -12,9 +12,10 @@ from pacte.policy.dataset_checks import check_dataset
 from pacte.policy.form_checks import check_form
 from pacte.policy.law_checks import GROUNDS, check_law, named_laws, outside, repeated, told_of
 from pacte.policy.mistakes import Mistakes, attempt
-from pacte.policy.model import Controller, Purpose, Recipient
+from pacte.policy.model import Contact, Controller, Purpose, Recipient
 from pacte.policy.texts import lacking, languages, places
 from pacte.policy.tree import Path, Tree, shown
+from pacte.policy.weeks import week_of
 
 _CONSENT_ONLY = ("minimum_grade", "expires_after", "explicit", "by_recipient", "asked_by")
 _SHOWN = ("reason", "source")
@@ -32,6 +33,7 @@ def check(tree: Tree, mistakes: Mistakes) -> None:
         _special(name, tree, mistakes)
         _disclosure(name, tree, mistakes)
     _personalisation(tree, mistakes)
+    _contact(tree, mistakes)
     _notices(tree, mistakes)
     for name in tree.mapping("forms"):
         check_form(name, tree, mistakes)
@@ -199,6 +201,19 @@ def _personalisation(tree: Tree, mistakes: Mistakes) -> None:
         elif purpose and (purpose.basis != "consent" or purpose.by_recipient):
             mistakes.add(here, f"`{shown(name)}` cannot be a level: expected consent, given for all recipients at once")
         seen.add(name)
+
+
+def _contact(tree: Tree, mistakes: Mistakes) -> None:
+    """Offers are counted as long as they are remembered, and hours leave some to reach people at."""
+    contact = attempt(Contact, tree.at(("contact",)))
+    if contact is None:
+        return
+    for place, cap in enumerate(contact.caps):
+        if cap.within.months > 12 or cap.within.days > 366:
+            mistakes.add(("contact", "caps", place, "within"), "a cap over more than a year; expected a year at most")
+    for channel, hours in contact.hours.items():
+        if not any(week_of(hours.open)):
+            mistakes.add(("contact", "hours", channel, "open"), "no hour at all; leave the channel out of the purposes")
 
 
 def _length(tree: Tree, path: Path) -> int:

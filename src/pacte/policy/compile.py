@@ -13,6 +13,7 @@ from pacte.policy.law_checks import GROUNDS
 from pacte.policy.model import Aggregate, Coarse, DataField, Dataset, Notice, PolicyFile, Purpose, Recipient
 from pacte.policy.packs import Pack, packs_of
 from pacte.policy.parts import in_every_language
+from pacte.policy.reaching import contact_of
 from pacte.policy.requirements import requirements_of
 from pacte.policy.table import NoticeRules, PurposeRules, RuleTable
 
@@ -42,6 +43,7 @@ def compile_policy(document: PolicyFile) -> Compiled:
         datasets={name: _dataset(dataset) for name, dataset in document.datasets.items()},
         recipients={name: _recipient(recipient) for name, recipient in document.recipients.items()},
         laws=tuple(pack.id for pack in packs),
+        contact=contact_of(document, packs),
     )
     return Compiled(document.digest, table, document)
 

@@ -20,7 +20,7 @@ from pacte.policy.model import Coarse, DataField, Dataset, Form, Notice, PolicyF
 from pacte.policy.packs import HOUSE
 from pacte.policy.parts import Pair, keys_of, pairs
 from pacte.policy.table import PurposeRules, Requirement
-from pacte.policy.tighter import coarser, no_longer
+from pacte.policy.tighter import coarser, holds_still, no_longer
 from pacte.policy.tree import shown
 from pacte.policy.vocabulary import AUDIENCES, CHANNELS, GRADES
 
@@ -80,6 +80,11 @@ COMPARED: dict[str, Rule] = {
     "sources": Rule("texts", "tell"),
     # A shorter list forgets sooner who said no; a longer one keeps their fingerprint longer.
     "suppression.keep": Rule("length", "tell", "tell"),
+    # How often and when offers come: people may have relied on it.
+    "contact.caps": Rule("caps", "tell", "less"),
+    "contact.hours.*": Rule("whole", "less", "tell"),
+    "contact.hours.*.open": Rule("week", "tell", "less"),
+    "contact.hours.*.holidays": Rule("yes_no", "tell", "less"),
     "evidence.keep": Rule("length", "tell", "less"),
     "evidence.from": _other("tell"),
     "evidence.reason": Rule("texts", "none"),
@@ -172,6 +177,10 @@ NOTHING: dict[str, str] = {
     "extends": "what the extended policy brings is compared as if it stood in the file",
     "open_to": "what an extension may add is compared where it adds it",
     "without": "what is withdrawn is compared as if it had never stood in the file",
+    "contact": "what it says of caps and hours is compared",
+    "segments": "what staff are shown of how many people there are, and nobody shows in it",
+    "segments.smallest": "what staff are shown of how many people there are, and nobody shows in it",
+    "segments.rounded": "what staff are shown of how many people there are, and nobody shows in it",
     "datasets.*.title": "what a table is called; what is known of people is said by its fields",
     "datasets.*.fields.*.title": "what a column is called; what it is, its category says",
     "datasets.*.per": "how a table is laid out; its fields say what is known of people",
@@ -281,6 +290,8 @@ class _Telling:
             said["name"] = shown(".".join(names[:1] + names[2:3]))
         elif section == "notices":
             said["name"] = shown(names[0])
+        elif section == "contact" and len(names) > 1:
+            said["name"] = named(names[1], lang)
         return said
 
     def _value(self, pair: Pair, value: Any, lang: str) -> str:
@@ -379,6 +390,9 @@ def _cases(how: str, pair: Pair) -> Iterator[tuple[str, bool | None, dict[str, A
         case "coarse":
             finer = not coarser(old, new)
             yield ("finer" if finer else "coarser"), finer, both
+        case "caps" | "week":
+            looser = not holds_still(pair)
+            yield ("more" if looser else "less"), looser, {}
         case "public":
             wider = not new or (bool(old) and not set(new) <= set(old))
             yield ("wider" if wider else "narrower"), wider, {"new": new}

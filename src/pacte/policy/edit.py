@@ -120,7 +120,8 @@ def _represented(text: str, column: int, start: int, *, flow: bool) -> str:
     if one_line and plain and len(text) <= room:
         return text
     quoted = json.dumps(text, ensure_ascii=False)
-    if flow or "  " in text or (one_line and len(quoted) <= room):
+    frayed = any(line != line.rstrip() for line in text.split("\n"))  # a block says nothing of what ends its lines
+    if flow or frayed or "  " in text or (one_line and len(quoted) <= room):
         return quoted
     return "\n".join(_block(text, " " * (column + _STEP)))
 

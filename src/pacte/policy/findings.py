@@ -34,6 +34,8 @@ CODES: Mapping[str, tuple[Level, str]] = {
     "safeguard_other": ("risk", "GDPR Art. 46"),
     "one_yes_for_many": ("risk", "GDPR Art. 4(11), 7(2)"),
     "hard_to_read": ("risk", "GDPR Art. 12(1)"),
+    "contact_uncapped": ("advice", "Directive 2005/29/EC, Annex I no. 26"),
+    "contact_hours_wider": ("advice", ""),
     "not_judged": ("advice", ""),
     "unused_field": ("advice", "GDPR Art. 5(1)(c)"),
     "values_may_reveal": ("advice", "GDPR Art. 9"),

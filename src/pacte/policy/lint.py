@@ -16,6 +16,7 @@ from pacte.policy.conditions import Fixed, facts_in
 from pacte.policy.declared import Declared, selected
 from pacte.policy.diff import asked_again
 from pacte.policy.findings import CODES, Finding, found
+from pacte.policy.lint_contact import lint_contact
 from pacte.policy.lint_data import lint_data
 from pacte.policy.lint_notices import lint_notices
 from pacte.policy.lint_purposes import lint_purposes
@@ -30,7 +31,8 @@ __all__ = ["CODES", "Finding", "lint", "lint_change"]
 
 def lint(compiled: Compiled) -> list[Finding]:
     """Every finding of a policy, by line."""
-    return _ordered([*_refused(compiled), *lint_purposes(compiled), *lint_data(compiled), *lint_notices(compiled)])
+    readers = (_refused, lint_purposes, lint_contact, lint_data, lint_notices)
+    return _ordered(one for reader in readers for one in reader(compiled))
 
 
 def lint_change(old: Compiled, new: Compiled) -> list[Finding]:

@@ -25,6 +25,7 @@ from pacte.kernel.errors import BadInput, NotFound
 from pacte.kernel.instant import Instant, parse_instant
 from pacte.policy.durations import Duration, parse_duration
 from pacte.policy.vocabulary import STANDING
+from pacte.policy.weeks import DAYS, Span, parse_span
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ Locale = Annotated[str, form(r"[a-z]{2}(-[A-Z]{2})?", "a language code such as `
 YesNo = Annotated[bool, PlainValidator(_read(_yes_no))]
 Length = Annotated[Duration, PlainValidator(_read(parse_duration))]
 Moment = Annotated[Instant, PlainValidator(_read(parse_instant))]
+Days = Annotated[str, form("({0})(-({0}))?".format("|".join(DAYS)), "a day or days such as `mon` or `mon-fri`")]
+Hours = Annotated[Span, PlainValidator(_read(parse_span))]
 Statement = Literal[
     "objection",
     "sale",
@@ -89,6 +92,8 @@ Statement = Literal[
 """What a notice says of a purpose (`vocabulary.STATEMENTS`), or holds as an authorisation (`vocabulary.ELEMENTS`)."""
 Channel = Literal["email", "sms", "phone", "post", "push", "messaging", "web", "app"]
 """By what people may be reached."""
+Reached = Literal["email", "sms", "phone", "post", "push", "messaging"]
+"""By what people are reached who do not come by themselves."""
 Localised = dict[str, Text]
 """One text per language."""
 EVERY = ""
@@ -138,6 +143,16 @@ class Suppression(Part):
     keep: Length
 
 
+class Segments(Part):
+    """How few people may be shown as a number, and to what numbers of people are rounded.
+
+    Source: Article 29 WP, Opinion 05/2014 (singling out, linkability, inference); CNIL, « Anonymisation ».
+    """
+
+    smallest: Annotated[int, Field(ge=10, le=100_000)] = 50
+    rounded: Annotated[int, Field(ge=10, le=10_000)] = 10
+
+
 class Evidence(Part):
     """How long sealed evidence outlives erasure, and why. Source: GDPR Art. 17(3)(e)."""
 
@@ -145,6 +160,28 @@ class Evidence(Part):
     event: Literal["last_use", "erasure"] = Field(alias="from")
     reason: Localised
     shred_with_data: YesNo = False
+
+
+class Cap(Part):
+    """How many offers reach somebody within a length of time: by one channel, or by all of them together."""
+
+    at_most: Annotated[int, Field(ge=1, le=366)]
+    within: Length
+    channel: Reached | None = None
+
+
+class Open(Part):
+    """When offers reach people by a channel, by the time of the place where they live."""
+
+    open: dict[Days, tuple[Hours, ...]]
+    holidays: YesNo = False
+
+
+class Contact(Part):
+    """How often and when people hear of us, stricter than the laws say. Service messages are not counted."""
+
+    caps: tuple[Cap, ...] = ()
+    hours: dict[Reached, Open] = {}
 
 
 class Notice(Part):
@@ -393,6 +430,8 @@ class PolicyFile(Part):
     sources: Localised | None = None
     suppression: Suppression
     evidence: Evidence
+    segments: Segments = Segments()
+    contact: Contact = Contact()
     recipients: dict[Name, Recipient] = {}
     purposes: dict[Name, Purpose]
     notices: dict[NoticeName, Notice] = {}

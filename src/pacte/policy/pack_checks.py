@@ -13,10 +13,11 @@ from pacte.kernel.i18n import LANGUAGES
 from pacte.policy import vocabulary
 from pacte.policy.categories import categories
 from pacte.policy.conditions import DEEPEST, depth_of
+from pacte.policy.contact import LONGEST
 from pacte.policy.declared import STATIC
 from pacte.policy.mistakes import Mistakes, meant
 from pacte.policy.pack_language import condition
-from pacte.policy.packs import Pack, Rule
+from pacte.policy.packs import ContactHours, Dated, Pack, Rule
 from pacte.policy.tree import Node, Path, shown
 
 _YES_NO = ("yes", "no")
@@ -63,23 +64,43 @@ def check_pack(pack: Pack, mistakes: Mistakes) -> None:
             mistakes.add((*here, "id"), f"rule `{rule.id}` is written twice")
         seen.add(rule.id)
         _rule(pack, rule, index, mistakes)
+    for index, contact in enumerate(pack.file.contact):
+        if contact.id in seen:
+            mistakes.add(("contact", index, "id"), f"rule `{contact.id}` is written twice")
+        seen.add(contact.id)
+        _dated(pack, contact, ("contact", index), mistakes)
+        _contact(contact, ("contact", index), mistakes)
     if not pack.file.rules:
         mistakes.add(("rules",), "a pack without a rule")
 
 
-def _rule(pack: Pack, rule: Rule, index: int, mistakes: Mistakes) -> None:
-    here: Path = ("rules", index)
+def _dated(pack: Pack, rule: Dated, here: Path, mistakes: Mistakes) -> None:
+    """What every rule says of itself."""
     _texts((*here, "says"), dict(rule.says), mistakes)
     if rule.source not in pack.file.sources:
         mistakes.unknown((*here, "source"), "source", rule.source, pack.file.sources)
-    if rule.otherwise not in vocabulary.REASONS or rule.otherwise == "permitted":
-        mistakes.unknown((*here, "otherwise"), "reason", rule.otherwise, vocabulary.REASONS[1:])
     since, until = _day(rule.since, (*here, "since"), mistakes), _day(rule.until, (*here, "until"), mistakes)
     if since and until and until <= since:
         mistakes.add((*here, "until"), f"rule `{rule.id}` ends before it begins")
     for channel in rule.channels:
         if channel not in vocabulary.CHANNELS:
             mistakes.unknown((*here, "channels"), "channel", channel, vocabulary.CHANNELS)
+
+
+def _contact(rule: ContactHours, here: Path, mistakes: Mistakes) -> None:
+    """Hours, or a cap; a rule of both would be two."""
+    capped = rule.at_most is not None and rule.within is not None
+    if (rule.open is not None) == (rule.at_most is not None or rule.within is not None) or not (rule.open or capped):
+        mistakes.add(here, f"rule `{rule.id}`: expected hours under `open`, or `at_most` with `within`")
+    elif rule.within and rule.within.months * 31 + rule.within.days > LONGEST - 28:
+        mistakes.add((*here, "within"), "a cap over more than a year; offers of before are forgotten")
+
+
+def _rule(pack: Pack, rule: Rule, index: int, mistakes: Mistakes) -> None:
+    here: Path = ("rules", index)
+    _dated(pack, rule, here, mistakes)
+    if rule.otherwise not in vocabulary.REASONS or rule.otherwise == "permitted":
+        mistakes.unknown((*here, "otherwise"), "reason", rule.otherwise, vocabulary.REASONS[1:])
     for key in ("unless", "require"):
         node = pack.node(index, key)
         if node is None:
@@ -152,6 +173,11 @@ def _places(pack: Pack, mistakes: Mistakes) -> None:
         *(
             (("rules", index, "places", n), one)
             for index, rule in enumerate(pack.file.rules)
+            for n, one in enumerate(rule.places)
+        ),
+        *(
+            (("contact", index, "places", n), one)
+            for index, rule in enumerate(pack.file.contact)
             for n, one in enumerate(rule.places)
         ),
     ]

@@ -21,7 +21,7 @@ from pacte.kernel.errors import PolicyError
 from pacte.kernel.i18n import LANGUAGES
 from pacte.kernel.instant import Instant, from_datetime
 from pacte.policy.mistakes import Mistakes, validate
-from pacte.policy.model import Localised, Moment, Name, Part, PolicyFile, Text, YesNo, form
+from pacte.policy.model import Days, Hours, Length, Localised, Moment, Name, Part, PolicyFile, Text, YesNo, form
 from pacte.policy.tree import LARGEST_BYTES, Node, Tree, Unreadable, read_tree
 from pacte.policy.vocabulary import RuleError
 
@@ -66,8 +66,8 @@ class Transfers(Part):
     adequacy: tuple[Adequacy, ...] = ()
 
 
-class Rule(Part):
-    """One rule: `says` is the rule in a sentence, `article` what to look up in `source`."""
+class Dated(Part):
+    """What every rule says of itself: the rule in a sentence, what to look up in `source`, from when, for whom."""
 
     id: Name
     says: Localised
@@ -76,13 +76,27 @@ class Rule(Part):
     since: Day
     until: Day | None = None
     checked: YesNo = False
-    purposes: Any = Field(default=None, alias="for")
     places: tuple[str, ...] = ()
     everywhere: YesNo = False
     channels: tuple[str, ...] = ()
+
+
+class Rule(Dated):
+    """A rule on whether data may be used."""
+
+    purposes: Any = Field(default=None, alias="for")
     unless: Any = None
     require: Any
     otherwise: str
+
+
+class ContactHours(Dated):
+    """A rule on when and how often people are reached: hours (`open`), or at most so many offers within a time."""
+
+    open: dict[Days, tuple[Hours, ...]] | None = None
+    holidays: YesNo = False
+    at_most: Annotated[int, Field(ge=1)] | None = None
+    within: Length | None = None
 
 
 class Source(Part):
@@ -116,6 +130,7 @@ class PackFile(Part):
     groups: dict[Name, Any] = Field(default_factory=dict)
     """Purposes that several rules are for: a name, and what `for` would say; the rules then say `for: name`."""
     rules: tuple[Rule, ...]
+    contact: tuple[ContactHours, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pacte.policy.conditions import Compare, Condition, Elsewhere, Fixed, either
 from pacte.policy.declared import Declared, selected
 from pacte.policy.model import PolicyFile
 from pacte.policy.pack_language import condition
-from pacte.policy.packs import HOUSE, Pack, Rule
+from pacte.policy.packs import HOUSE, Dated, Pack, Rule
 from pacte.policy.places import opened, within
 from pacte.policy.table import Requirement
 from pacte.policy.vocabulary import REASONS
@@ -52,7 +52,7 @@ def rule_of(pack: Pack, name: str) -> Requirement:
 
 
 def _of_pack(pack: Pack, declared: Declared) -> Iterable[Requirement]:
-    if not _concerns(pack, declared.document):
+    if not concerns(pack, declared.document):
         return
     for index, rule in enumerate(pack.file.rules):
         reach = _reach(rule, declared)
@@ -84,21 +84,26 @@ def _reach(rule: Rule, declared: Declared) -> Condition | None:
     return every(Compare("ne", "use.channel", channel) for channel in rule.channels)
 
 
-def _concerns(pack: Pack, document: PolicyFile) -> bool:
+def concerns(pack: Pack, document: PolicyFile) -> bool:
+    """Whether a law is about companies of this kind."""
     wanted = pack.file.applies.regulated_as
     return not wanted or bool(set(wanted) & set(document.controller.regulated_as))
 
 
 def _outside(pack: Pack, rule: Rule, document: PolicyFile) -> Condition:
     """Whom the law leaves out: people known to live where it does not apply."""
+    places = homes_of(pack, rule, document)
+    return elsewhere(places) if places else Fixed(0)
+
+
+def homes_of(pack: Pack, rule: Dated, document: PolicyFile) -> tuple[str, ...]:
+    """Where people live whom a rule is about; none means everybody."""
     applies, established = pack.file.applies, document.controller.established
     if rule.everywhere or not (rule.places or applies.places):
-        return Fixed(0)
+        return ()
     homes = () if rule.places else opened(applies.established)
     here = applies.presumed if established is None else any(within(established, place) for place in homes)
-    if homes and here:
-        return Fixed(0)
-    return elsewhere(opened(rule.places or applies.places))
+    return () if homes and here else opened(rule.places or applies.places)
 
 
 def elsewhere(places: Iterable[str]) -> Condition:

@@ -20,6 +20,7 @@ from pacte.policy import model
 from pacte.policy.categories import categories
 from pacte.policy.form_checks import DECLARED_AGES
 from pacte.policy.packs import BUILT_IN, exceptions
+from pacte.policy.weeks import DAYS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:pacte:policy:1"
@@ -148,6 +149,8 @@ _FORMS: tuple[tuple[Any, dict[str, Any]], ...] = (
     (model.YesNo, {"enum": ["yes", "no", True, False]}),
     (model.Length, _pattern(r"0*[1-9][0-9]{0,4} ?(day|week|month|year)s?")),
     (model.Moment, _pattern(f"{_DAY}([T ]{_TIME})?")),
+    (model.Days, _pattern("({0})(-({0}))?".format("|".join(DAYS)))),
+    (model.Hours, _pattern(r"[0-9]{1,2}:[0-5][0-9]-[0-9]{1,2}:[0-5][0-9]")),
     (model.Said, {"anyOf": [_TEXT, {**_closed(LANGUAGES, _TEXT), "minProperties": 1}]}),
     (model.Localised, {**_closed(LANGUAGES, _TEXT), "minProperties": 1}),
 )

@@ -13,6 +13,7 @@ from typing import cast
 from pacte.kernel.canonical import Json, digest
 from pacte.policy import conditions
 from pacte.policy.conditions import Before, Condition, NotBefore
+from pacte.policy.contact import ContactRules, read_contact
 from pacte.policy.durations import Duration
 from pacte.policy.vocabulary import BASES, GRADES, KINDS, REASONS, RuleError
 
@@ -161,6 +162,8 @@ class RuleTable:
     laws: tuple[str, ...] = ()
     decider: str = DECIDER
     grades: tuple[str, ...] = GRADES
+    contact: ContactRules | None = None
+    """When and how often people are reached; `None` where the policy and its laws say nothing of it."""
     kept: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What its readers worked out of it, to do so once. It goes with this table, which never changes."""
 
@@ -174,6 +177,8 @@ class RuleTable:
             for name, rules in self.purposes.items():
                 inline: list[Json] = [{**rule.to_json(), **rule.about()} for rule in rules.requirements]
                 purposes[name] = {**rules.to_json(), "requirements": inline}
+        if self.contact is not None:
+            later["contact"] = self.contact.to_json()
         return {
             "v": 1,
             "decider": self.decider,
@@ -236,6 +241,7 @@ def _decider_2(value: dict[str, Json]) -> RuleTable:
         table,
         purposes={name: _purpose(_object(rules), about) for name, rules in _object(value["purposes"]).items()},
         laws=_strings(value["laws"]),
+        contact=read_contact(value["contact"]) if "contact" in value else None,
     )
 
 

@@ -16,10 +16,11 @@ from typing import Any, TypeAlias
 from pacte.kernel.instant import DAY, add_months, parse_instant
 from pacte.policy.durations import Duration
 from pacte.policy.mistakes import Mistakes
-from pacte.policy.model import Coarse, PolicyFile
+from pacte.policy.model import Cap, Coarse, PolicyFile
 from pacte.policy.parts import Pair, pairs
 from pacte.policy.tree import Path, shown
 from pacte.policy.vocabulary import AUDIENCES, grade_level
+from pacte.policy.weeks import covers, week_of
 
 Allowed: TypeAlias = Callable[[Any, Any], bool]
 END = ": an extension may only tighten"
@@ -87,6 +88,17 @@ def no_longer(old: Duration | None, new: Duration | None) -> bool:
         day for year in _YEARS for day in range(parse_instant(f"{year}-01-01"), parse_instant(f"{year + 4}-01-01"), DAY)
     )
     return all(_after(new, day) <= _after(old, day) for day in days)
+
+
+def _caps_hold(old: tuple[Cap, ...], new: tuple[Cap, ...]) -> bool:
+    """Whether each of the caps follows from one that is as low, over as long a time, for as many channels."""
+    return all(
+        any(
+            cap.at_most <= one.at_most and no_longer(cap.within, one.within) and cap.channel in (None, one.channel)
+            for cap in new
+        )
+        for one in old
+    )
 
 
 # Four years with a leap day, and those around a century that has none: every date of the calendar there is.
@@ -158,6 +170,16 @@ TABLE: dict[str, Change | Members] = {
     "sources": FREE,
     # Whoever said no is remembered at least as long: a shorter list would bring them back into a mailing.
     "suppression.keep": LONGER,
+    # Numbers of people tell less of each of them when they are about more people, and rounded more.
+    "segments": Members(ALWAYS),
+    "segments.smallest": Change(lambda old, new: bool(old <= new), "only be higher"),
+    "segments.rounded": Change(lambda old, new: bool(new % old == 0), "only be a multiple"),
+    # Fewer offers, at fewer hours.
+    "contact": Members(ALWAYS),
+    "contact.caps": Change(_caps_hold, "only have caps that are as strict"),
+    "contact.hours.*": Members(ALWAYS),
+    "contact.hours.*.open": Change(lambda old, new: covers(week_of(old), week_of(new)), "only lose hours"),
+    "contact.hours.*.holidays": Change(lambda old, new: bool(new <= old), "only change from yes to no"),
     # Evidence is personal data that outlives erasure (GDPR Art. 17(3)(e)): never kept longer than the group promised.
     # The reason may name the law of another country.
     "evidence.keep": SHORTER,
@@ -280,6 +302,12 @@ TABLE: dict[str, Change | Members] = {
     "datasets.*.aggregates.*.coarse": COARSER,
 }
 """Every key of a policy and how an extension may change it; `*` stands for a name."""
+
+
+def holds_still(pair: Pair) -> bool:
+    """Whether a key's new value promises at least what the old one did."""
+    rule = TABLE[pair.key]
+    return isinstance(rule, Change) and rule.allowed(pair.old, pair.new)
 
 
 def check_tighter(base: PolicyFile, own: PolicyFile, mistakes: Mistakes) -> None:

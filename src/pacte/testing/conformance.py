@@ -66,7 +66,7 @@ def _names(pack: Pack) -> Iterator[str]:
 
 def _unused(pack: Pack) -> Iterator[str]:
     """What a pack declares and no rule needs is a rule that somebody forgot."""
-    sources = {rule.source for rule in pack.file.rules}
+    sources = {rule.source for rule in (*pack.file.rules, *pack.file.contact)}
     for source in [source for source in pack.file.sources if source not in sources]:
         yield f"{_at(pack, 'sources', source)} no rule cites the source `{source}`"
     named = set(_texts(pack.tree.mapping("groups")))

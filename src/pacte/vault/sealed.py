@@ -167,6 +167,16 @@ def get_many(
     """
     wanted = permit.fields if fields is None else frozenset(fields)
     _check(permit, subjects, wanted, now)
+    return _opened(connection, keys, subjects, groups, wanted)
+
+
+def _opened(
+    connection: Connection,
+    keys: KeyStore,
+    subjects: Sequence[SubjectId],
+    groups: Collection[str],
+    wanted: frozenset[str],
+) -> dict[SubjectId, Redacted[dict[str, Json]]]:
     data_keys = keys.data_keys(subjects)
     marks = ", ".join("?" * len(groups))
     query = f"SELECT subject, grp, version, sealed FROM vault_sealed WHERE grp IN ({marks}) AND subject"
@@ -180,10 +190,30 @@ def get_many(
     return {subject: Redacted(values) for subject, values in found.items()}
 
 
+def get_each(
+    connection: Connection,
+    keys: KeyStore,
+    permits: Mapping[SubjectId, Permitted],
+    groups: Collection[str],
+    now: Instant,
+    fields: Collection[str],
+) -> dict[SubjectId, Redacted[dict[str, Json]]]:
+    """`get_many` where each person has a permit of their own, which must cover them and all the fields."""
+    for subject, permit in permits.items():
+        _check(permit, [subject], frozenset(fields), now)
+    return _opened(connection, keys, list(permits), groups, frozenset(fields))
+
+
 def held(connection: Connection, subject: SubjectId) -> dict[str, int]:
     """How many sealed rows each group of this person has; opens nothing."""
     query = "SELECT grp, count(*) FROM vault_sealed WHERE subject = ? GROUP BY grp ORDER BY grp"
     return dict(db.fetch(connection, query, (subject,)))
+
+
+def holders(connection: Connection, groups: Collection[str], people: Sequence[SubjectId]) -> set[SubjectId]:
+    """Those of the people of whom one of these groups is sealed; opens nothing."""
+    rows = look_up(connection, "SELECT grp, subject FROM vault_sealed WHERE subject", (), people)
+    return {subject for group, subject in rows if group in groups}
 
 
 def provenance(connection: Connection, subject: SubjectId) -> list[Provenance]:

@@ -10,7 +10,7 @@ Source: GDPR Art. 5(1)(e), 17(3)(b) and 21(3).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection
 
@@ -25,6 +25,8 @@ from pacte.vault.index import blinds
 from pacte.vault.tables import INDEX, SUPPRESSED, append, blank, look_up
 
 HOUSE_KEY = "suppression"
+ERASED = "erased"
+"""The reason of an erasure: whoever is suppressed for it does not come back in. Others are not written to."""
 
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _KEEP_LATER_END = (
@@ -51,8 +53,31 @@ def remember(connection: Connection, keys: KeyStore, subject: SubjectId, reason:
     return _remember(connection, keys, pairs, reason, until)
 
 
-def suppressed(connection: Connection, keys: KeyStore, field: str, values: Collection[str], now: Instant) -> set[str]:
-    """Those of the values (normal forms of `field`) that must not be contacted at `now`.
+def add_of(connection: Connection, keys: KeyStore, subject: SubjectId, field: str, reason: str, until: Instant) -> int:
+    """Suppress the addresses of one kind by which the index finds this person; answers how many."""
+    return _remember(connection, keys, _found_by(connection, keys, subject, field), reason, until)
+
+
+def lift(connection: Connection, keys: KeyStore, field: str, value: str, reason: str) -> int:
+    """Take an address (in normal form) off the list where it stands for this reason; answers how many rows went."""
+    return _forget(connection, keys, [(field, once) for once in blinds(keys, [(field, value)])], reason)
+
+
+def lift_of(connection: Connection, keys: KeyStore, subject: SubjectId, field: str, reason: str) -> int:
+    """The same for the addresses of one kind by which the index finds this person."""
+    return _forget(connection, keys, _found_by(connection, keys, subject, field), reason)
+
+
+def counts(connection: Connection, now: Instant) -> list[tuple[str, str, int]]:
+    """(field, reason, addresses) of what is suppressed at `now`; never whose."""
+    query = "SELECT field, reason, count(*) FROM vault_suppressed WHERE until > ? GROUP BY field, reason ORDER BY 1, 2"
+    return [(field, reason, count) for field, reason, count in db.fetch(connection, query, (now,))]
+
+
+def suppressed(
+    connection: Connection, keys: KeyStore, field: str, values: Collection[str], now: Instant, reason: str = ""
+) -> set[str]:
+    """Those of the values (normal forms of `field`) that are suppressed at `now`, for a reason or for any.
 
     Raises `Unsafe` when a row that would answer was changed behind the house's back.
     """
@@ -62,12 +87,46 @@ def suppressed(connection: Connection, keys: KeyStore, field: str, values: Colle
     sought = {_twice(key, field, once): value for once, value in zip(blinded, asked, strict=True)}
     query = f"SELECT {columns(SUPPRESSED)} FROM vault_suppressed WHERE field = ? AND blind"
     rows = genuine(key_of(keys), SUPPRESSED, look_up(connection, query, (field,), list(sought)))
-    return {sought[blinded] for blinded, _, _, until in rows if until > now}
+    return {sought[blinded] for blinded, _, why, until in rows if until > now and reason in ("", why)}
+
+
+def of_people(
+    connection: Connection, keys: KeyStore, field: str, people: Sequence[SubjectId], now: Instant
+) -> dict[SubjectId, frozenset[str]]:
+    """Who of the people has such an address, each with the reasons for which any of theirs is suppressed at `now`.
+
+    Raises `Unsafe` when a row that would answer was changed behind the house's back.
+    """
+    key, check = keys.house_key(HOUSE_KEY), key_of(keys)
+    query = f"SELECT {columns(INDEX)} FROM vault_index WHERE subject"
+    rows = genuine(check, INDEX, (row for row in look_up(connection, query, (), people) if row[0] == field))
+    owners: dict[bytes, list[SubjectId]] = {}
+    for _, once, subject, _ in rows:
+        owners.setdefault(_twice(key, field, once), []).append(subject)
+    found: dict[SubjectId, frozenset[str]] = {subject: frozenset() for _, _, subject, _ in rows}
+    query = f"SELECT {columns(SUPPRESSED)} FROM vault_suppressed WHERE field = ? AND blind"
+    for blinded, _, reason, until in genuine(check, SUPPRESSED, look_up(connection, query, (field,), list(owners))):
+        for subject in owners[blinded] if until > now else ():
+            found[subject] |= {reason}
+    return found
 
 
 def purge(connection: Connection, now: Instant) -> int:
     """Forget the suppressions that have ended; answers how many."""
     return blank(connection, SUPPRESSED, "until <= ?", [(now,)])
+
+
+def _found_by(connection: Connection, keys: KeyStore, subject: SubjectId, field: str) -> list[tuple[str, bytes]]:
+    """The blind values of one field that lead to a person."""
+    query = f"SELECT {columns(INDEX)} FROM vault_index WHERE subject = ?"
+    rows = genuine(key_of(keys), INDEX, db.fetch(connection, query, (subject,)))
+    return [(named, once) for named, once, *_ in rows if named == field]
+
+
+def _forget(connection: Connection, keys: KeyStore, pairs: list[tuple[str, bytes]], reason: str) -> int:
+    key = keys.house_key(HOUSE_KEY)
+    rows = [(field, _twice(key, field, once), reason) for field, once in pairs]
+    return blank(connection, SUPPRESSED, "field = ? AND blind = ? AND reason = ?", rows)
 
 
 def _remember(

@@ -134,14 +134,16 @@ async def checked_form(request: Request) -> FormData:
     refuse_large(request)
     refuse_foreign(request)
     form = await request.form(max_files=0, max_fields=500, max_part_size=LARGEST)
-    brought = form.get(_BROUGHT)
-    if not isinstance(brought, str) or not _is_ours(request, brought):
+    if not is_ours(request, form):
         raise ForgedForm
     return form
 
 
 Posted = Annotated[FormData, Depends(checked_form)]
-"""The parameter of a handler that takes a form of ours; every handler that changes something has one, or an API key."""
+"""The parameter of a handler that takes a form of ours; every handler that changes something has one, or an API key.
+
+Two doors take a POST of others, and say why that is safe: `web.auth.from_site` and `web.messages.unsubscribe`.
+"""
 
 
 def form_token(request: Request) -> str:
@@ -161,6 +163,12 @@ def remember_visitor(request: Request, response: Response) -> None:
         name, safe = cookie(request, "visitor"), secured(request)
         # Lax: a link in a letter opens a page beside others that are open, whose forms stay bound to this cookie.
         response.set_cookie(name, visitor, path="/", secure=safe, httponly=True, samesite="lax")
+
+
+def is_ours(request: Request, form: FormData) -> bool:
+    """Whether one of our pages showed this form to this browser: for the few doors that take others', too."""
+    brought = form.get(_BROUGHT)
+    return isinstance(brought, str) and _is_ours(request, brought)
 
 
 def is_elsewhere(request: Request) -> bool:

@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 from pacte.app.policies import document
 from pacte.kernel.errors import BadInput, PacteError
-from pacte.web import api, badge, console, forms, home, notice, shop, verify
+from pacte.web import api, badge, console, forms, home, messages, notice, shop, verify
 from pacte.web.api.pace import Budgets
 from pacte.web.auth import by_link, from_site, joining, staff, with_passkey
 from pacte.web.centre import routes as centre
@@ -47,6 +47,7 @@ FEATURES = (
     badge,
     api,
     forms,
+    messages,
     shop,
 )
 """What has doors: each has a `router`."""
@@ -96,9 +97,11 @@ def serving(
     stop = threading.Event()
     threads = [threading.Thread(target=server.run, args=([bound],), name="pacte-web", daemon=True)]
     if worker:
+        from pacte.app.sending import keep_sending
         from pacte.app.worker import work
 
         threads.append(threading.Thread(target=work, args=(house, stop), name="pacte-worker", daemon=True))
+        threads.append(threading.Thread(target=keep_sending, args=(house, stop), name="pacte-sender", daemon=True))
     for thread in threads:
         thread.start()
     while not server.started and threads[0].is_alive():
@@ -116,7 +119,8 @@ def serving(
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        # The protocol by its name: asyncio turns Nagle's delay of 40 ms off for no other socket.
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except OSError:

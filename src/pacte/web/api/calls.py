@@ -83,6 +83,7 @@ class Call:
 class Operation:
     """One thing that can be called: where, with which scope (none: by everybody), what it takes and gives.
 
+    `media` is what its body is, where it is no JSON but something raw, which `Call.raw` then holds.
     `once`: it may be named by an `Idempotency-Key`. `many` is the member of the body whose parts count as a call each;
     without one the call is one. `may` are the codes of problems beyond those that its form implies.
     """
@@ -98,6 +99,7 @@ class Operation:
     once: bool
     many: str
     may: tuple[str, ...]
+    media: str
     answer: Callable[[Call], BaseModel | Response]
 
     @property
@@ -106,7 +108,7 @@ class Operation:
         found = ["not_allowed", "too_fast", "uncertain", "unsafe", *self.may]
         found += ["unauthorised"] if self.scope is not None else []
         found += ["scope"] if self.scope else []
-        found += ["malformed", "too_large", "media_type", "invalid"] if self.takes else []
+        found += ["malformed", "too_large", "media_type", "invalid"] if self.takes or self.media else []
         found += ["invalid"] if self.asks else []
         found += ["idempotency_key", "key_reused"] if self.once else []
         return tuple(code for code in problems.CODES if code in found)
@@ -128,12 +130,15 @@ def operation(
     once: bool = False,
     many: str = "",
     may: tuple[str, ...] = (),
+    media: str = "",
 ) -> Callable[[Callable[[Call], BaseModel | Response]], Callable[[Call], BaseModel | Response]]:
     """Declare an operation; its name is the function's. `scope`: `""` for any key that works, `None` for everybody."""
 
     def declare(answer: Callable[[Call], BaseModel | Response]) -> Callable[[Call], BaseModel | Response]:
         name = getattr(answer, "__name__", "")
-        OPERATIONS.append(Operation(name, method, path, scope, takes, asks, gives, status, once, many, may, answer))
+        OPERATIONS.append(
+            Operation(name, method, path, scope, takes, asks, gives, status, once, many, may, media, answer)
+        )
         return answer
 
     return declare
@@ -142,9 +147,9 @@ def operation(
 async def answered(request: Request, operation: Operation) -> Response:
     """The answer to a request for an operation."""
     raw = b""
-    if operation.takes is not None:
+    if operation.takes is not None or operation.media:
         try:
-            raw = await _body(request)
+            raw = await _body(request, operation.media or "application/json")
         except Refused as refused:
             return problems.of(refused)
     return await run_in_threadpool(_answer, request, operation, raw)
@@ -212,11 +217,11 @@ def _named(request: Request) -> str:
     return found[1]
 
 
-async def _body(request: Request) -> bytes:
-    """The bytes of a body that is JSON, and that says how large it is."""
+async def _body(request: Request, media: str) -> bytes:
+    """The bytes of a body that is of this kind, and that says how large it is."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Refused("media_type", "send `Content-Type: application/json`")
+    if kind != media:
+        raise Refused("media_type", f"send `Content-Type: {media}`")
     size = request.headers.get("content-length", "")
     if not size.isdecimal() or len(size) > 15 or int(size) > LARGEST:
         raise Refused("too_large", f"a body has at most {LARGEST:,} bytes, and a `Content-Length`")

@@ -498,3 +498,42 @@ class Pseudonyms(Said):
     """Under which name the receiver hears of each, in their order; `null` for whom the house does not know."""
 
     pseudonyms: tuple[str | None, ...]
+
+
+class HeardReport(Said):
+    """What a report of a mail server led to, in people."""
+
+    suppressed: Index
+    soft: Index
+    ended: Index
+    unmatched: Index
+
+
+class Reply(Form):
+    """What somebody answered to a text message: their number, and their words."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": "+33639981234", "text": "STOP"}]})
+
+    sender: Annotated[str, Field(alias="from", pattern=r"^\+?[0-9 ()./-]{4,32}$", max_length=33)]
+    text: Annotated[str, Field(max_length=2_000)]
+
+
+class HeardReply(Said):
+    """Whether an answer was one that ends text messages."""
+
+    ends: bool
+
+
+class WhichList(Form):
+    """The list that is meant, by its identifier."""
+
+    list: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class ListWithdrawn(Said):
+    """Whom the holder of a list must drop, as the references of that list."""
+
+    list: str
+    until: Moment
+    over: bool
+    withdrawn: tuple[str, ...]

@@ -16,13 +16,13 @@ from pydantic.json_schema import models_json_schema
 from pacte.app import answers, batch
 from pacte.app.settings import EVENTS
 from pacte.kernel.i18n import LANGUAGES, catalogue, text
-from pacte.web.api import about, choices, decisions, models, of_forms, problems, uses
+from pacte.web.api import about, choices, decisions, lists, models, of_forms, problems, reports, uses
 from pacte.web.api.calls import IDEMPOTENCY, OPERATIONS, ROOT, Operation
 from pacte.web.api.pace import WINDOW
 
 ROOM = "web.api"
 _REFERENCE = "#/components/schemas/{model}"
-_ORDER = (choices, decisions, uses, about)
+_ORDER = (choices, decisions, uses, lists, reports, about)
 """The modules that declare operations, in the order of the documentation."""
 
 
@@ -78,6 +78,9 @@ def _operation(one: Operation, lang: str) -> dict[str, Any]:
     if one.takes is not None:
         content = {"schema": {"$ref": _REFERENCE.format(model=one.takes.__name__)}}
         said["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if one.media:
+        whole = {"type": "string", "description": _say(f"op.{one.name}.body", lang)}
+        said["requestBody"] = {"required": True, "content": {one.media: {"schema": whole}}}
     parameters = _once(lang) if one.once else []
     parameters += _query(one.asks, lang) if one.asks else []
     return said | ({"parameters": parameters} if parameters else {})
@@ -121,12 +124,13 @@ def _once(lang: str) -> list[dict[str, Any]]:
 
 
 def _query(model: type[BaseModel], lang: str) -> list[dict[str, Any]]:
-    found = model.model_json_schema()["properties"]
+    schema_of = model.model_json_schema()
+    found, required = schema_of["properties"], schema_of.get("required", [])
     return [
         {
             "name": name,
             "in": "query",
-            "required": False,
+            "required": name in required,
             "schema": {key: value for key, value in schema.items() if key not in ("title", "default")},
             "description": _field(model.__name__, name, lang),
         }

@@ -24,11 +24,12 @@ from pacte.intake.people import group_of
 from pacte.kernel import db, i18n
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, from_date
+from pacte.policy import channels
 from pacte.policy.categories import categories
 from pacte.policy.model import DataField, PolicyFile
 from pacte.web import session
 from pacte.web.centre.words import known, lengths
-from pacte.web.pages import language, page, to
+from pacte.web.pages import language, page, to, words
 from pacte.web.security import Posted, throttle
 from pacte.web.session import fresh_person
 
@@ -145,8 +146,10 @@ def _places(policy: PolicyFile, counts: Mapping[str, int], lang: str) -> list[tu
             if (kind == "vault" and field.identity and group_of(dataset, column) == name)
             or (kind == "lake" and not field.identity and dataset_name == name)
         ]
-        words = ", ".join(category(one, lang) for one in dict.fromkeys(held)) or name
-        found.append((words[:1].upper() + words[1:], rows))
+        said = ", ".join(category(one, lang) for one in dict.fromkeys(held)) or name
+        if kind == "lists":
+            said = words("centre", lang, "erase.lists", channel=channels.named(name, lang))
+        found.append((said[:1].upper() + said[1:], rows))
     return found
 
 

@@ -4,8 +4,49 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from pacte.web.console import figures, forms, home, jobs, ledger, looks, members, people, review, setup, sources, texts
+from pacte.web.console import (
+    campaigns,
+    figures,
+    forms,
+    home,
+    jobs,
+    ledger,
+    lists,
+    looks,
+    members,
+    messages,
+    outcomes,
+    people,
+    review,
+    segments,
+    setup,
+    sources,
+    stops,
+    suppression,
+    texts,
+)
 
 router = APIRouter()
-for part in (home, figures, people, forms, ledger, looks, sources, texts, review, jobs, members, setup):
+parts = (
+    home,
+    figures,
+    people,
+    forms,
+    ledger,
+    looks,
+    sources,
+    texts,
+    review,
+    segments,
+    messages,
+    campaigns,
+    outcomes,
+    stops,
+    lists,
+    suppression,
+    jobs,
+    members,
+    setup,
+)
+for part in parts:
     router.include_router(part.router)

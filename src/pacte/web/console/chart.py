@@ -1,4 +1,4 @@
-"""One series of numbers as a line in SVG, drawn here: no script, no style of its own, readable in any colours.
+"""Numbers in SVG, a series as a line and some as bars, drawn here: no script or style of its own, in any colours.
 
 The numbers beside it say the same, so that the picture is for those who see it and nobody needs it.
 """
@@ -17,14 +17,34 @@ from pacte.kernel.instant import Instant, to_datetime
 WIDTH, HEIGHT = 640, 190
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 30
 """Pixels around the drawing, where the axes are named."""
+ROW, BAR, MOST = 66, 20, 40
+"""Pixels of one bar with its words above it, and of the bar; letters of those words."""
 
 
-def line(counts: Sequence[int | None], instants: Sequence[Instant], lang: str) -> Markup:
-    """The drawing; `None` is a number too small to be shown: the line has a gap there."""
+def line(counts: Sequence[int | None], instants: Sequence[Instant], lang: str, named: str = "d MMM y") -> Markup:
+    """The drawing; `None` is a number too small to be shown: the line has a gap there. `named`: how instants are."""
     top = _round(max((one for one in counts if one is not None), default=0))
-    parts = [*_grid(top, lang), *_days(instants, lang), *_line(counts, top)]
+    parts = [*_grid(top, lang), *_days(instants, lang, named), *_line(counts, top)]
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}" class="line" aria-hidden="true" focusable="false"'
     return Markup(f"<svg {box}>{''.join(parts)}</svg>")  # noqa: S704 # numbers, and words escaped below
+
+
+def bars(rows: Sequence[tuple[str, int]], lang: str) -> Markup:
+    """Bars below each other, each with its words and its number above it."""
+    most = max((count for _, count in rows), default=0) or 1
+    parts = []
+    for place, (label, count) in enumerate(rows):
+        y, long = place * ROW, max(2.0, WIDTH * count / most)
+        parts.append(f'<text x="0" y="{y + 26}">{escape(_short(label))}</text>')
+        parts.append(f'<text x="{WIDTH}" y="{y + 26}" text-anchor="end">{escape(number(count, lang))}</text>')
+        parts.append(f'<rect class="share" x="0" y="{y + 36}" width="{long:.1f}" height="{BAR}" rx="3"/>')
+    box = f'viewBox="0 0 {WIDTH} {max(1, len(rows)) * ROW}" class="line bars" aria-hidden="true" focusable="false"'
+    return Markup(f"<svg {box}>{''.join(parts)}</svg>")  # noqa: S704 # numbers, and words escaped above
+
+
+def _short(label: str) -> str:
+    """As much as stands beside a number; the table has all of it."""
+    return label if len(label) <= MOST else f"{label[: MOST - 1].rstrip()}…"
 
 
 def _grid(top: int, lang: str) -> Iterator[str]:
@@ -35,12 +55,12 @@ def _grid(top: int, lang: str) -> Iterator[str]:
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{words}</text>'
 
 
-def _days(instants: Sequence[Instant], lang: str) -> Iterator[str]:
+def _days(instants: Sequence[Instant], lang: str, named: str) -> Iterator[str]:
     """The first, the middle and the last day."""
     last = len(instants) - 1
     for place in sorted({0, last // 2, last} if last > 3 else {0, last}) if instants else ():
         anchor = "start" if place == 0 and last else "end" if place == last and last else "middle"
-        shown = format_date(to_datetime(instants[place]).date(), "d MMM y", {"fr": "fr_FR"}.get(lang, "en_GB"))
+        shown = format_date(to_datetime(instants[place]).date(), named, {"fr": "fr_FR"}.get(lang, "en_GB"))
         yield f'<text x="{_x(place, last):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(shown)}</text>'
 
 

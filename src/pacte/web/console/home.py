@@ -76,7 +76,7 @@ def _needs(
     if stored.present(conn, now) is None:
         yield Attention("no_policy")
     for stop in stored.stops_in_force(conn, now):
-        yield Attention("stop_all" if stop.scope == "*" else "stop", at=stop.since, what=stop.scope)
+        yield Attention("stop_all" if stop.scope == "*" else "stop", at=stop.since, what=stop.scope, door="stops")
     found = jobs.tally(conn, house.clock())
     if SEND in found and (unsent := found[SEND].failed + found[SEND].waiting):
         yield Attention("mail", unsent, door="jobs")

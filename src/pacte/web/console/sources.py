@@ -1,4 +1,7 @@
-"""The data map: which data there are and what reads them, a purpose and what it reads. No value of anybody is in it."""
+"""The data map: which data there are, what reads them and what nothing has read, a purpose and what it reads.
+
+No value of anybody is in it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterable
 from fastapi import APIRouter, Request, Response
 
 from pacte.app.datamap import DataMap, Field, data_map
+from pacte.app.valued import MONTHS, Unread, proposal, valued
 from pacte.consent.notice.words import category, length, of_policy
 from pacte.intake.report import reason_text
 from pacte.kernel.errors import Denied
@@ -18,10 +22,13 @@ from pacte.web.security import throttle
 
 router = APIRouter()
 
+SPANS = (6, MONTHS, 24)
+"""For how many months a field may be asked not to have been read."""
+
 
 @router.get("/{lang}/staff/data")
 def data(request: Request) -> Response:
-    """The page; `dataset` and `purpose` choose what is shown."""
+    """The page; `dataset` and `purpose` choose what is shown, `months` how long nothing must have read a field."""
     throttle(request, "data", 120, 600, who=member(request, "data").id)
     try:
         found = data_map(request.app.state.house)
@@ -31,6 +38,8 @@ def data(request: Request) -> Response:
     dataset, purpose = asked.get("dataset", ""), asked.get("purpose", "")
     dataset = dataset if dataset in found.fields else ""
     purpose = purpose if purpose in found.policy.purposes else ""
+    months = next((one for one in SPANS if str(one) == asked.get("months")), MONTHS)
+    silent = valued(request.app.state.house, found, months)
     fields = {name: _chosen(there, purpose) for name, there in found.fields.items() if dataset in ("", name)}
     return page(
         request,
@@ -41,12 +50,19 @@ def data(request: Request) -> Response:
         fields={name: there for name, there in fields.items() if there},
         purposes=[name for name in found.policy.purposes if _reads(found, name, dataset) and purpose in ("", name)],
         origins=[one for one in found.origins if dataset in ("", one.dataset)],
+        valued=silent,
+        unread=[one for one in silent.unread if _named(one, dataset, purpose)],
+        spans=SPANS,
         words_of=_Words(found, lang),
     )
 
 
 def _chosen(fields: Iterable[Field], purpose: str) -> list[Field]:
     return [one for one in fields if not purpose or any(read.purpose == purpose for read in one.readings)]
+
+
+def _named(one: Unread, dataset: str, purpose: str) -> bool:
+    return dataset in ("", one.path.partition(".")[0]) and (not purpose or purpose in one.purposes)
 
 
 def _reads(found: DataMap, purpose: str, dataset: str) -> bool:
@@ -83,6 +99,10 @@ class _Words:
     def rounding(self, coarse: Coarse) -> str:
         """How a value is rounded where it is read."""
         return rounding(coarse, self._lang)
+
+    def proposal(self, one: Unread) -> str:
+        """What to do about a field that nothing has read."""
+        return proposal(one, self._policy, self._lang)
 
     def reason(self, code: str) -> str:
         """Why rows were set aside."""

@@ -1,0 +1,91 @@
+"""Whoever says no is not written to while it is recorded: messages to a person and their no take turns.
+
+A worker holds a person's turn from its last question to the gate until the mail server has answered; a no holds it
+while it is committed. So nothing is taken by the mail server after the commit of a no. A server that leaves a worker
+waiting holds nobody's no up for more than `PATIENCE`: what it holds by then left before the no was said.
+Source: RFC 8058; GDPR Art. 7(3), 21(3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from pacte.app.campaigns import any_sending
+from pacte.app.people import people_of_all
+from pacte.kernel import db, turns
+from pacte.kernel.ids import SubjectId
+
+if TYPE_CHECKING:
+    from pacte.app.house import House
+
+FILE = "turns.lock"
+"""The file of a house on which the turns are taken."""
+STRIPES = 4_096
+"""Turns that there are; two people share one by chance, and one of them then waits for the other's message."""
+PATIENCE = 2.0
+"""Seconds for which a no waits for a message that is on its way."""
+LONGEST = 600.0
+"""Seconds for which a message waits for another's turn to end."""
+LOOK_AGAIN = 0.002
+"""Seconds between two looks at a turn that PostgreSQL keeps."""
+CLASS = 0x7061
+"""Tells these turns from other advisory locks in PostgreSQL."""
+
+
+@contextmanager
+def message_to(house: House, subject: SubjectId) -> Iterator[None]:
+    """No no of this person is recorded while the block runs: it asks the gate for the last time, and hands over."""
+    with _turns(house, [subject], LONGEST):
+        yield
+
+
+@contextmanager
+def no_message_to(house: House, persons: Collection[str]) -> Iterator[None]:
+    """No message to any of these people is on its way while the block runs, or their server has had its time.
+
+    Where no campaign is being sent nothing is waited for.
+    """
+    with house.reading() as conn:
+        behind = people_of_all(house, conn, list(persons), house.present(conn)) if any_sending(conn) else {}
+    subjects = {subject for found in behind.values() if isinstance(found, list) for subject in found}
+    if not subjects:
+        yield
+        return
+    with _turns(house, subjects, PATIENCE):
+        yield
+
+
+def _turns(house: House, subjects: Collection[SubjectId], seconds: float) -> AbstractContextManager[object]:
+    places = {int.from_bytes(hashlib.sha256(one.encode()).digest()[:4], "big") % STRIPES for one in subjects}
+    if db.is_postgres(house.engine):
+        return _turns_at_server(house, sorted(places), seconds)
+    return turns.turns(house.path / FILE, places, seconds)
+
+
+@contextmanager
+def _turns_at_server(house: House, places: Sequence[int], seconds: float) -> Iterator[None]:
+    """The same where several machines share the records: the locks live as long as their connection, or until then."""
+    until = monotonic() + seconds
+    held: list[int] = []
+    with house.engine.connect() as conn:
+        for place in places:
+            while not (taken := _asked(conn, "pg_try_advisory_lock", place)) and monotonic() < until:
+                sleep(LOOK_AGAIN)
+            held += [place] if taken else []
+        try:
+            yield
+        finally:
+            for place in held:
+                _asked(conn, "pg_advisory_unlock", place)
+
+
+def _asked(conn: Connection, what: str, place: int) -> bool:
+    found = db.fetch(conn, f"SELECT {what}(?, ?)", (CLASS, place))
+    conn.commit()  # these locks are the connection's, and outlive it
+    return bool(found[0][0])
