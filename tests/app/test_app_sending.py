@@ -133,6 +133,29 @@ def test_a_worker_that_slept_writes_to_nobody_whom_another_has_taken_over(here: 
     assert states(house, campaign) == {("sent", ""): len(here.permitted)}
 
 
+def test_a_permit_that_is_over_sends_nothing(here: Shop, box: Sink) -> None:
+    """A worker that slept longer than its permits hold asks about everybody again before it writes to them."""
+    house = with_mail(here.house, box)
+    campaign = begun(house, here.permitted)
+
+    class Asleep(Pace):
+        """It sleeps once, before the first message."""
+
+        slept = False
+
+        def turn(self, domain: str) -> float:
+            if not self.slept:
+                self.slept = True
+                later(here, 601 * SECOND)
+            return super().turn(domain)
+
+    Sender(house, Asleep({}, b"k" * 32)).run(threading.Event(), once=True)
+    assert sorted(box.addresses) == sorted(here.permitted)
+    with house.reading() as conn:
+        uses = [entry for _, entry in log.of_kind(conn, "use") if entry.get("campaign") == campaign.id]
+    assert len(uses) > len(here.permitted)  # those of the permits that were over, and others
+
+
 def test_a_server_that_takes_a_message_and_goes_away(here: Shop, box: Sink) -> None:
     """Nobody knows whether it was taken: it is not sent again, and counted apart."""
     odd = here.permitted[2]

@@ -39,10 +39,13 @@ CLASS = 0x7061
 
 
 @contextmanager
-def message_to(house: House, subject: SubjectId) -> Iterator[None]:
-    """No no of this person is recorded while the block runs: it asks the gate for the last time, and hands over."""
-    with _turns(house, [subject], LONGEST):
-        yield
+def message_to(house: House, subject: SubjectId) -> Iterator[bool]:
+    """No no of this person is recorded while the block runs: it asks the gate for the last time, and hands over.
+
+    Answers whether that is so: without the turn nothing is handed over.
+    """
+    with _turns(house, [subject], LONGEST) as held:
+        yield held
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def no_message_to(house: House, persons: Collection[str]) -> Iterator[None]:
         yield
 
 
-def _turns(house: House, subjects: Collection[SubjectId], seconds: float) -> AbstractContextManager[object]:
+def _turns(house: House, subjects: Collection[SubjectId], seconds: float) -> AbstractContextManager[bool]:
     places = {int.from_bytes(hashlib.sha256(one.encode()).digest()[:4], "big") % STRIPES for one in subjects}
     if db.is_postgres(house.engine):
         return _turns_at_server(house, sorted(places), seconds)
@@ -69,7 +72,7 @@ def _turns(house: House, subjects: Collection[SubjectId], seconds: float) -> Abs
 
 
 @contextmanager
-def _turns_at_server(house: House, places: Sequence[int], seconds: float) -> Iterator[None]:
+def _turns_at_server(house: House, places: Sequence[int], seconds: float) -> Iterator[bool]:
     """The same where several machines share the records: the locks live as long as their connection, or until then."""
     until = monotonic() + seconds
     held: list[int] = []
@@ -79,7 +82,7 @@ def _turns_at_server(house: House, places: Sequence[int], seconds: float) -> Ite
                 sleep(LOOK_AGAIN)
             held += [place] if taken else []
         try:
-            yield
+            yield len(held) == len(places)
         finally:
             for place in held:
                 _asked(conn, "pg_advisory_unlock", place)

@@ -54,6 +54,8 @@ NOW = Instant(0)
 """Due at once."""
 BOUNCE = "bounced"
 """Why an address is written to no more that its server says is gone."""
+EXPIRED = "permit_expired"
+"""Why somebody is asked about again before they are written to."""
 NOT_TAKEN, LOST = "not_taken", "worker_lost"
 """Why somebody was not written to: the server did not take it in all that time; nobody knows, the worker died."""
 
@@ -87,7 +89,7 @@ def keep_sending(house: House, stop: threading.Event) -> None:
 def _keep_sending(house: House, stop: threading.Event, pace: Pace) -> None:
     """Whatever goes wrong with one campaign or at one moment, others go on."""
     while not stop.is_set():
-        with suppress(PacteError):
+        with suppress(Exception):  # one mistake must not end the worker; its message may hold a value
             if channels(house):
                 Sender(house, pace).run(stop)
         stop.wait(REST)
@@ -277,7 +279,10 @@ class _Work:
 
     def _hand(self, row: Row, permit: Permit, message: Ready, asked: float) -> Answer | None:
         """Ask the last time, and hand over; `None` where the answer was no."""
-        with message_to(self.house, row.subject):
+        with message_to(self.house, row.subject) as held:
+            if not held:
+                self._note(row, QUEUED, tried=-1)
+                return None
             if (refusal := self._refusal(row, permit, asked)) is not None:
                 self._give_up(row, *refusal)
                 return None
@@ -297,6 +302,9 @@ class _Work:
         with self.house.reading() as conn:
             if not recipients.is_leased(conn, self.block, row.place):
                 return LOST, None
+            now = self.house.present(conn)
+            if not permit.issued <= now < permit.expires:  # a worker that slept: everything is asked again
+                return EXPIRED, now
             decision = refused_in(self.house, conn, permit)
             if decision is not None:
                 return decision.reason.code, None
@@ -304,7 +312,6 @@ class _Work:
                 return STOPPED, None
             if monotonic() - asked < FRESH:
                 return None
-            now = self.house.present(conn)
             found = contact.refusals(
                 conn, self.house, campaign.kind, campaign.channel, [row.subject], now, campaign=campaign.id
             )
