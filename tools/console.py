@@ -8,6 +8,9 @@ page is skipped where it is absent), `exits:N` says that the block's last comman
 
 Blocks fenced as `python run` follow: all of a page's run in order in one Python process, in the same folder and after
 its commands. What one prints is shown in a block fenced as `text` right below it, compared as loosely.
+
+The program `pacte` is the installed one, or a quicker one in the folder `first`: `tools.preloaded` says what that has
+loaded before a command begins, and what it changes.
 """
 
 from __future__ import annotations
@@ -91,12 +94,15 @@ def missing(page: Page) -> list[str]:
     return sorted(name for name in page.needs if not (DATA / name).is_dir())
 
 
-def run_page(page: Page, folder: Path) -> list[str]:
-    """Run a page's commands in `folder` and return what differs, one text per command; nothing means: all true."""
+def run_page(page: Page, folder: Path, first: Path | None = None) -> list[str]:
+    """Run a page's commands in `folder` and return what differs, one text per command; nothing means: all true.
+
+    Programs in the folder `first` are found before others.
+    """
     for name in page.needs:
         for path in (DATA / name).iterdir():
             (folder / path.name).symlink_to(path)
-    said = _run(page, folder)
+    said = _run(page, folder, first)
     if len(said) < len(page.commands):
         return [f"$ {page.commands[len(said)].text}\nthe shell ended here"]
     said += _run_python(page, folder)
@@ -105,6 +111,22 @@ def run_page(page: Page, folder: Path) -> list[str]:
         for command, (status, output) in zip([*page.commands, *page.snippets], said, strict=True)
         for problem in _compare(command, status, output)
     ]
+
+
+def environment(folder: Path, first: Path | None = None) -> dict[str, str]:
+    """What the commands of a page are run with: little of this process, and `folder` as home."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
+    places = [str(first)] if first else []
+    return {
+        **kept,
+        "PATH": ":".join([*places, str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "COLUMNS": "120",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "PACTE_CHROMIUM": "none",  # a picture takes seconds: the test of pictures names a browser
+    }
 
 
 def matches(shown: tuple[str, ...], output: str) -> bool:
@@ -140,7 +162,7 @@ def _commands(lines: list[str], status: int) -> Iterator[Command]:
         yield Command("\n".join(command), tuple(line for line in shown if line.strip()), expected)
 
 
-def _run(page: Page, folder: Path) -> list[tuple[int, str]]:
+def _run(page: Page, folder: Path, first: Path | None) -> list[tuple[int, str]]:
     mark = f"--{uuid.uuid4().hex}--"
     script = "".join(
         f"{{ {command.text}\n}} </dev/null 2>&1\nprintf '\\n%s%d\\n' '{mark}' $?\n" for command in page.commands
@@ -149,7 +171,7 @@ def _run(page: Page, folder: Path) -> list[tuple[int, str]]:
         ["bash"],
         input=script,
         cwd=folder,
-        env=_environment(folder),
+        env=environment(folder, first),
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -166,27 +188,13 @@ def _run_python(page: Page, folder: Path) -> list[tuple[int, str]]:
         [sys.executable, "-c", _INTERPRETER],
         input=json.dumps([snippet.text for snippet in page.snippets]),
         cwd=folder,
-        env=_environment(folder),
+        env=environment(folder),
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=True,
     )
     return [(status, output) for status, output in json.loads(done.stdout)]
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
-    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-    return {
-        **kept,
-        "PATH": path,
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "COLUMNS": "120",
-        "NO_COLOR": "1",
-        "TERM": "dumb",
-    }
 
 
 def _compare(command: Command, status: int, output: str) -> Iterator[str]:

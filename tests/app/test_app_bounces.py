@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from pacte.app import bounces, contact, message_ids, recipients, soft_bounces, unsubscribe
+from pacte.app import bounces, contact, doctor, message_ids, recipients, soft_bounces, suppressions, unsubscribe
 from pacte.app.bounces import Heard
+from pacte.app.house import House
 from pacte.app.people import people_of
 from pacte.app.worker import work
 from pacte.gate.permit import Permit
 from pacte.kernel import db
+from pacte.kernel.errors import BadInput, Unsafe
 from pacte.kernel.ids import SubjectId
 from pacte.ledger import log
 from pacte.testing.shop import Shop
+from pacte.uses.message import reports
 from tests.web.template import Template, made
 
 CAMPAIGN = "c" * 32
@@ -158,17 +161,58 @@ def test_a_report_counts_once(sent: Sent) -> None:
     assert _entries(sent) == size
 
 
-def test_soft_bounces_are_counted_and_end_nothing(sent: Sent) -> None:
-    """A full mailbox, a filter: the next message may still go there."""
+def test_a_soft_bounce_ends_nothing(sent: Sent) -> None:
+    """A full mailbox, a filter: the next message may still go there; what is counted goes with the person."""
     house = sent.shop.house
     for status in ("4.2.2", "5.2.2", "5.7.1"):
         assert bounces.hear(house, sent.dsn(status), by="cli") == Heard(soft=1)
     assert (sent.refused(), sent.state()) == ("", "sent")
-    with house.reading() as conn:
-        assert soft_bounces.counted(conn, sent.subject, "email") == 3
+    assert _soft(sent) == [sent.subject]
     house.erase(sent.subject, by="person")
-    with house.reading() as conn:
-        assert soft_bounces.counted(conn, sent.subject, "email") == 0
+    assert _soft(sent) == []
+
+
+def _soft(sent: Sent) -> list[SubjectId]:
+    with sent.shop.house.reading() as conn:
+        return soft_bounces.people(conn, "email")
+
+
+def _days(sent: Sent, status: str, *after: float) -> list[Heard]:
+    """What is heard of the same mailbox, so many days after the last time."""
+    found = []
+    for days in after:
+        sent.shop.clock.forward(days)
+        report = sent.dsn(status).replace(b"mx.example", f"mx{sent.shop.clock()}.example".encode())
+        found.append(bounces.hear(sent.shop.house, report, by="cli"))
+    return found
+
+
+@pytest.mark.parametrize("after", [(0, 2, 2, 2, 1), (0, 1, 1, 1, 1, 3)])
+def test_a_mailbox_that_stays_full_is_written_to_no_more(sent: Sent, after: tuple[float, ...]) -> None:
+    """Five days on which mail came back, over a week: the address counts as gone, until somebody lifts it."""
+    *before, last = _days(sent, "4.2.2", *after)
+    assert set(before) == {Heard(soft=1)}
+    assert last == Heard(suppressed=1)
+    assert (sent.refused(), sent.state(), _soft(sent)) == ("suppressed", "sent", [])
+    assert suppressions.lift_of(sent.shop.house, sent.subject, "email", "bounced", by="cli")
+    assert _days(sent, "4.2.2", 1) == [Heard(soft=1)]
+    assert sent.refused() == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "after"),
+    [
+        ("4.2.2", (0, *[0.1] * 9)),  # a bad day
+        ("4.2.2", (0, 1, 1, 1, 1, 1)),  # a bad week-end, or somewhat more
+        ("4.2.2", (0, 3, 3, 3, 91, 3, 3, 3)),  # long since
+        ("5.7.1", (0, *[3] * 9)),  # the sender's fault
+        ("5.2.3", (0, *[3] * 9)),  # the message's
+    ],
+)
+def test_what_says_nothing_of_the_mailbox_ends_nothing(sent: Sent, status: str, after: tuple[float, ...]) -> None:
+    """Many reports of few days, of a short time, with a long pause, or of the message or its sender."""
+    assert set(_days(sent, status, *after)) == {Heard(soft=1)}
+    assert sent.refused() == ""
 
 
 def test_a_bounce_for_somebody_else_changes_nothing(send: Callable[[int], Sent]) -> None:
@@ -203,11 +247,26 @@ def test_a_complaint_is_a_no_and_ends_writing_to_the_address(sent: Sent) -> None
 
 
 def test_a_complaint_without_an_address_is_known_by_its_link(sent: Sent) -> None:
-    """Services that hide who complained send the message along; its own unsubscribe address says whose it was."""
+    """Services that hide who complained send the message along; its own unsubscribe address says whose it was.
+
+    Whoever was forwarded the message holds that address, too: it says no, and keeps no other mail from the mailbox.
+    """
     house = sent.shop.house
     link = unsubscribe.link(house, sent.subject, "newsletter", "email", CAMPAIGN, "fr")
-    assert bounces.hear(house, sent.arf(link=link), by="worker").ended == 1
+    assert bounces.hear(house, sent.arf(link=link), by="worker") == Heard(ended=1)
     assert not house.may(sent.subject, "newsletter", channel="email").permitted
+    with house.reading() as conn:
+        about = contact.refusals(conn, house, "promotion", "email", [sent.subject], house.present(conn))
+    assert "suppressed" not in {one.reason for one in about.values()}
+
+
+def test_a_complaint_by_link_that_names_the_address_suppresses_it(send: Callable[[int], Sent]) -> None:
+    """The person's own address does; another's, which the link does not lead to, suppresses nothing."""
+    sent, other = send(0), send(1)
+    house = sent.shop.house
+    link = unsubscribe.link(house, sent.subject, "newsletter", "email", CAMPAIGN, "fr")
+    assert bounces.hear(house, sent.arf(to=other.email, link=link), by="worker") == Heard(ended=1)
+    assert bounces.hear(house, sent.arf(to=sent.email, link=link), by="worker") == Heard(suppressed=1)
 
 
 def test_a_forged_complaint_changes_nothing(send: Callable[[int], Sent]) -> None:
@@ -258,3 +317,70 @@ def test_the_worker_reads_the_folder_of_reports(sent: Sent) -> None:
     sent.shop.clock.forward(61 / 86_400)
     work(sent.shop.house, threading.Event(), once=True)
     assert not (folder / "new" / "4.bounce").exists()
+
+
+def _maildir(sent: Sent) -> Path:
+    folder = sent.shop.house.path / "Maildir"
+    for name in ("new", "cur", "tmp"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+def test_a_report_made_to_stop_the_reader_stops_nothing(sent: Sent) -> None:
+    """Thousands of brackets where an address should stand; the complaint behind them is heard in the same round."""
+    folder, house = _maildir(sent), sent.shop.house
+    (folder / "new" / "1700000001.poison").write_bytes(sent.dsn(to="(" * 1_900))
+    (folder / "new" / "1700000002.complaint").write_bytes(sent.arf(to=sent.email))
+    work(house, threading.Event(), once=True)
+    assert not house.may(sent.subject, "newsletter", channel="email").permitted
+    assert list((folder / "new").iterdir()) == []
+
+
+def test_what_cannot_be_read_is_set_aside_and_told(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reading it raises; the doctor tells of it until somebody has removed it."""
+    folder, house = _maildir(sent), sent.shop.house
+    (folder / "new" / "1700000001.odd:2,").write_bytes(b"odd")
+    (folder / "new" / "1700000002.bounce").write_bytes(sent.dsn())
+    parsed = reports.parsed
+
+    def broken(raw: bytes) -> reports.Report:
+        if raw == b"odd":
+            raise RecursionError
+        return parsed(raw)
+
+    monkeypatch.setattr(reports, "parsed", broken)
+    work(house, threading.Event(), once=True)
+    assert [one.name for one in sorted(folder.rglob("*")) if one.is_file()] == ["1700000001.odd.unread:2,F"]
+    assert sent.refused() == "suppressed"
+    assert _unread(house) == ["1"]
+    with pytest.raises(BadInput, match="cannot be read"):
+        bounces.hear(house, b"odd", by="api:k1")
+    (folder / "cur" / "1700000001.odd.unread:2,F").unlink()
+    assert _unread(house) == []
+
+
+def _unread(house: House) -> list[str]:
+    return [one.detail for one in doctor.examine(house) if one.code == "reports_unread"]
+
+
+def test_what_the_house_cannot_act_upon_now_hides_nothing(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports that fail go behind the others and are tried again; no more than a few are tried in one round."""
+    folder, house = _maildir(sent), sent.shop.house
+    for number in range(5):
+        (folder / "new" / f"170000000{number}.complaint").write_bytes(sent.arf(name="0" * 32) + b"x" * number)
+    (folder / "new" / "1700000009.bounce").write_bytes(sent.dsn())
+    heard = bounces._complained
+
+    def away(*_: object) -> Heard:
+        raise Unsafe("the keys are away")
+
+    monkeypatch.setattr(bounces, "_complained", away)
+    for _ in range(2):
+        later = bounces.read_folder(house, house.clock())
+        assert (later.at, later.code) == (house.clock() + bounces.PAUSE, "unsafe")
+    assert sent.refused() == "suppressed"
+    again = {one.name.partition(".again.")[2] for one in (folder / "new").iterdir()}
+    assert again == {f"170000000{number}.complaint" for number in range(5)}
+    monkeypatch.setattr(bounces, "_complained", heard)
+    assert bounces.read_folder(house, house.clock()).code == ""
+    assert list((folder / "new").iterdir()) == []

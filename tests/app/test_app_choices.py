@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
+from pacte.app import inflight
 from pacte.app.ask import may
+from pacte.app.people import people_of
 from pacte.app.publish import publish
 from pacte.kernel.errors import BadInput, Conflict, NotFound
 from pacte.ledger import log
 from pacte.testing.world import World, world
-from tests.threats.shop import CUSTOMER_COLUMNS, customer, write_csv
+from tests.app.sending import begun
+from tests.threats.shop import CHOICE_COLUMNS, CUSTOMER_COLUMNS, choice, customer, write_csv
 
 
 @pytest.fixture
@@ -76,6 +80,23 @@ def test_a_no_from_a_shared_address_is_everybodys(home: World, tmp_path: Path) -
             home.house.choose("household@shop.example", "similar_offers", act)
     with pytest.raises(NotFound):
         home.house.choose("nobody@shop.example", "similar_offers", "objected")
+    assert home.house.check() == []
+
+
+def test_a_no_that_a_file_brings_takes_its_turn(home: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a message to the person is on its way the no waits, as long as every no does."""
+    monkeypatch.setattr(inflight, "PATIENCE", 0.3)
+    people = range(1, 61)
+    home.house.load(write_csv(tmp_path / "customers.csv", CUSTOMER_COLUMNS, [customer(n) for n in people]))
+    home.house.load(write_csv(tmp_path / "choices.csv", CHOICE_COLUMNS, [choice(n) for n in people]))
+    begun(home.house, tuple(f"person.{n}@shop.example" for n in people))
+    with home.house.reading() as conn:
+        (person,) = people_of(home.house, conn, "key:C00001")
+    both = write_csv(tmp_path / "choices.csv", CHOICE_COLUMNS, [choice(1, "withdrawn"), choice(2, "withdrawn")])
+    with inflight.message_to(home.house, person):
+        began = monotonic()
+        assert home.house.load(both).accepted == 2
+        assert monotonic() - began >= inflight.PATIENCE
     assert home.house.check() == []
 
 

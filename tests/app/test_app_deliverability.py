@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pacte.app import deliverability
 from pacte.app.doctor import examine
 from pacte.app.house import create, open_house
-from pacte.app.settings import FILE
+from pacte.app.settings import FILE, MailSettings, load_settings
+from pacte.kernel.errors import BadInput
 from pacte.testing.shop import TODAY
 from pacte.testing.world import TestClock
 from tests.app.test_app_messages import key_file
@@ -82,6 +84,46 @@ def test_the_doctor_judges_mail_by_its_settings(home: Path, changes: dict[str, s
     assert codes(home, **changes) == {"dns_record": "ok", **said}
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("from", "Élan <élan@shop.example>"),
+        ("from", "shop@shop_mail.example"),
+        ("from", "The shop <news@élan.example>"),
+        ("from", "news@shop.example, other@shop.example"),
+        ("from", "news at shop"),
+        ("bounces", "abuse at shop"),
+        ("bounces", "Bounces <bounces@shop.example>"),
+        ("bounces", f"{'b' * 32}@shop.example"),
+        ("complaints", "abuse@"),
+        ("seeds", "colleague"),
+    ],
+)
+def test_an_address_that_no_mail_can_be_sent_from_is_refused_with_its_key(home: Path, key: str, value: str) -> None:
+    """When the settings are read, and not once a campaign has taken everybody's address for a wrong one."""
+    before = (home / FILE).read_text(encoding="utf-8")
+    said = json.dumps([value] if key == "seeds" else value)
+    (home / FILE).write_text(f"{before}\n[mail]\n{key} = {said}\n", encoding="utf-8")
+    try:
+        with pytest.raises(BadInput, match=f"`mail.{key}` .*expected") as refused:
+            load_settings(home)
+        assert value not in str(refused.value)
+    finally:
+        (home / FILE).write_text(before, encoding="utf-8")
+
+
+def test_addresses_as_companies_write_them_are_taken() -> None:
+    """With a name in any letters, with a domain as the DNS has it, or none at all."""
+    for sender in (
+        "Élan <news@xn--lan-9la.example>",
+        "news@shop.example",
+        '"Shop, the" <a.b+c@shop.example>',
+        "",
+    ):
+        made = {"from": sender, "bounces": "b@back.shop.example", "complaints": "", "seeds": ["a@b.example"]}
+        assert MailSettings.model_validate(made).sender == sender
+
+
 def test_a_key_of_no_use_is_an_error_and_is_not_shown(home: Path) -> None:
     """It is said before the first mail would need it."""
     assert codes(home, mail_at_dkim__key='"file:/nowhere/dkim.pem"') == {"dkim_key": "error"}
@@ -103,7 +145,7 @@ def test_the_records_are_what_a_zone_takes(home: Path) -> None:
     )
     with open_house(home, clock=TestClock(TODAY)) as house:
         spf, key, dmarc = deliverability.records(house)
-    assert spf.line() == 'shop.example TXT "v=spf1 a:smtp.shop.example -all"'
+    assert spf.line() == 'shop.example TXT "v=spf1 a:smtp.shop.example ~all"'
     assert dmarc.line() == '_dmarc.shop.example TXT "v=DMARC1; p=quarantine; rua=mailto:news@shop.example"'
     assert key.name == "pacte._domainkey.shop.example"
     assert all(len(part) <= 255 for part in key.line().split('"')[1::2])

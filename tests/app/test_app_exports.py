@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
-from pacte.app import contact, export_files, exports, preferences, seeds, segments, suppressions, webhooks, withdrawn
+from pacte.app import (
+    contact,
+    doctor,
+    export_files,
+    exports,
+    preferences,
+    seeds,
+    segments,
+    suppressions,
+    webhooks,
+    withdrawn,
+)
 from pacte.app.erase import erase
 from pacte.app.exports import ENDED, Export
-from pacte.app.house import open_house
+from pacte.app.house import House, open_house
 from pacte.app.jobs import HANDLERS
+from pacte.app.publish import publish
 from pacte.app.settings import ListSettings, WebhookSettings
 from pacte.app.shown import TooFew
 from pacte.kernel import crash, db, jobs
@@ -206,6 +221,42 @@ def test_collecting_leaves_out_who_said_no_since(home: World, tmp_path: Path) ->
     assert [(one["act"], one["people"], one["by"]) for one in entries(home)][-1] == ("collected", PEOPLE - 1, "printer")
 
 
+def test_a_no_said_while_a_list_is_collected_counts(
+    home: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody withdraws at the last moment before the collection is recorded: the copy has them no more."""
+    export = exports.make(home.house, "newsletter", "post", by="cli")
+    begins, meanwhile = House.writing, iter([0])
+
+    @contextmanager
+    def writing(house: House) -> Iterator[Connection]:
+        for at in meanwhile:
+            withdraws(home, at, "post")
+        with begins(house) as conn:
+            yield conn
+
+    monkeypatch.setattr(House, "writing", writing)
+    exports.collect(home.house, export.id, tmp_path / "out.csv", by="printer")
+    assert street(0) not in {row["street"] for row in lines(tmp_path / "out.csv")}
+    assert entries(home)[-1]["people"] == PEOPLE - 1
+
+
+@pytest.mark.parametrize("kind", ["service", "security", "legal_claims"])
+def test_the_notice_of_a_breach_is_no_offer(home: World, kind: str) -> None:
+    """By telephone, to whoever complained of offers or used up the caps, and to as few people as it concerns."""
+    path = home.house.path / "policy.yaml"
+    before, _, rest = path.read_text(encoding="utf-8").partition("  newsletter:\n")
+    path.write_text(f"{before}  newsletter:\n{rest.replace('kind: direct_marketing', f'kind: {kind}', 1)}", "utf-8")
+    home.clock.forward(1)
+    publish(home.house)
+    with home.house.writing() as conn:
+        for one in home.people[1:]:
+            suppressions.add_of(conn, home.house, one, "phone", "bounced", home.clock(), "cli")
+        suppressions.add_of(conn, home.house, home.people[0], "phone", "complained", home.clock(), "cli")
+    export = exports.make(home.house, "newsletter", "phone", by="cli")
+    assert (export.kind, exports_of(home, export)) == ("service", {home.people[0]})
+
+
 def test_a_list_ends_by_itself(home: World, tmp_path: Path) -> None:
     """The worker removes the file on the day, not before; what is over is handed to nobody."""
     export = exports.make(home.house, "newsletter", "phone", by="cli")
@@ -305,6 +356,21 @@ def test_a_seed_leads_back_to_its_list(home: World) -> None:
         assert "watch" not in str(db.fetch(conn, "SELECT * FROM export_seed"))
 
 
+def test_the_doctor_asks_for_a_number_of_ones_own(home: World) -> None:
+    """While a list by telephone is out whose seed has a number that is kept for fiction."""
+
+    def told(house: House) -> list[str]:
+        return [one.detail for one in doctor.examine(house) if one.code == "seeds_known"]
+
+    assert told(home.house) == []
+    export = exports.make(home.house, "newsletter", "phone", by="cli")
+    assert told(home.house) == ["1"]
+    own = home.house.settings.model_copy(update={"lists": ListSettings(phone="+33123456789")})
+    assert told(replace(home.house, settings=own)) == []
+    exports.end(home.house, export.id, by="cli")
+    assert told(home.house) == []
+
+
 def test_seeds_are_alike_and_none_is_another(home: World) -> None:
     """Each field that a list has gets a value; a number is one of those kept for fiction."""
     kinds = {
@@ -320,13 +386,32 @@ def test_seeds_are_alike_and_none_is_another(home: World) -> None:
     assert all(one["a.phone"].startswith("+3363998") and len(one["a.phone"]) == 12 for one in some)
 
 
+FORMULAS = [
+    ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+    ("-1+2", "'-1+2"),
+    (" =1+1", "' =1+1"),
+    ("\uff1d1+1", "'\uff1d1+1"),
+    ("\t=1+1", "\t'=1+1"),
+    ("y;=1+1", "y;'=1+1"),
+    ('y;"=1+1&"', 'y;\'"=1+1&"'),
+    ("y; @SUM(1);+33 6=2", "y;' @SUM(1);'+33 6=2"),
+    ("+33 612", "+33 612"),
+    ("y;+33612", "y;+33612"),
+    ("Anne-Marie = O'Neil", "Anne-Marie = O'Neil"),
+]
+
+
 def test_no_value_becomes_a_formula(tmp_path: Path) -> None:
-    """A spreadsheet shows it as it is; a telephone number stays one."""
-    export_files.write(tmp_path, "x", ["name", "phone"], [("r", "=HYPERLINK(1)", "+33 612"), ("s", "-1+2", "")])
-    assert [(one["name"], one["phone"]) for one in lines(tmp_path / "x.csv")] == [
-        ("'=HYPERLINK(1)", "+33 612"),
-        ("'-1+2", ""),
-    ]
+    """A spreadsheet shows it as it is, whatever it separates cells by; a telephone number stays one."""
+    export_files.write(tmp_path, "x", ["name"], [("r", value) for value, _ in FORMULAS])
+    assert [one["name"] for one in lines(tmp_path / "x.csv")] == [shown for _, shown in FORMULAS]
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+        cells = [cell.strip(' "') for row in csv.reader(file, delimiter=";") for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "@", "-", "+33 6="))] == []
+    written = (tmp_path / "x.csv").read_text(encoding="utf-8")
+    assert written.splitlines()[0] == '"reference","name"'
+    export_files.write(tmp_path, "x", ["name"], [("r", shown) for _, shown in FORMULAS])
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8") == written
 
 
 def test_too_few_make_no_list(tmp_path: Path) -> None:
@@ -341,7 +426,7 @@ def test_too_few_make_no_list(tmp_path: Path) -> None:
 def test_a_list_of_a_segment(tmp_path: Path) -> None:
     """Those of the permitted whom a segment has, by the rule of its size; the condition's own fields do not leave."""
     house = empty_house(tmp_path / "house", TestClock(TODAY))
-    people = range(1, 241)
+    people = range(1, 451)
     house.load(write_csv(tmp_path / "customers.csv", CUSTOMER_COLUMNS, [customer(n) for n in people]))
     house.load(write_csv(tmp_path / "choices.csv", CHOICE_COLUMNS, [choice(n) for n in people]))
     near = {"field": "customers.city", "in": ["Nantes", "Rennes"]}
@@ -349,7 +434,7 @@ def test_a_list_of_a_segment(tmp_path: Path) -> None:
     export = exports.make(house, "newsletter", "email", segment=saved.digest, recipient="mailer", by="cli")
     rows = lines(export_files.path_of(house.path / export_files.FOLDER, export.id))
     assert {row["email"] for row in rows} > {f"person.{n}@shop.example" for n in people if n % 3 != 2}
-    assert len(rows) == 160 + 1
+    assert len(rows) == 300 + 1
     assert set(rows[0]) == {"reference", "email", "first_name"}
     never = segments.save(house, "never", "newsletter", {"field": "orders.order_count", "at_least": 1}, "cli")
     with pytest.raises(TooFew):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
@@ -18,8 +17,15 @@ from pacte.app.settings import KeySettings
 from pacte.kernel.errors import BadInput, PacteError, Unsafe
 from pacte.keys.store import KeyStore
 from pacte.testing.keyserver import KeyServer
+from tools import console
 
 PACTE = Path(sys.executable).with_name("pacte")
+
+
+@pytest.fixture(autouse=True)
+def at_once(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are run by the program that starts at once."""
+    monkeypatch.setattr(f"{__name__}.PACTE", quick / "pacte")
 
 
 @pytest.fixture
@@ -33,9 +39,13 @@ def service(tmp_path: Path) -> Iterator[KeyServer]:
 
 def pacte(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program in a directory."""
-    shell = {name: value for name, value in os.environ.items() if not name.startswith("PACTE_")} | {"LC_ALL": "C.UTF-8"}
     return subprocess.run(
-        [PACTE, *words], capture_output=True, text=True, check=False, cwd=cwd, env=shell | environment
+        [PACTE, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=console.environment(Path.home()) | environment,
     )
 
 

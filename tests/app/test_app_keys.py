@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,9 +23,16 @@ from pacte.testing.keyserver import KeyServer
 from pacte.testing.world import START, TestClock, World, world
 from pacte.vault import sealed
 from pacte.verifier import verify_bytes
+from tools import console
 
 WORDS = "violet kettle under nine slow harbours"
 PACTE = Path(sys.executable).with_name("pacte")
+
+
+@pytest.fixture(autouse=True)
+def at_once(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are run by the program that starts at once."""
+    monkeypatch.setattr(f"{__name__}.PACTE", quick / "pacte")
 
 
 @pytest.fixture
@@ -41,7 +49,9 @@ def home(tmp_path: Path) -> Iterator[World]:
 
 
 def pacte(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PACTE, *arguments], capture_output=True, text=True, check=False)
+    own = {name: value for name, value in os.environ.items() if name.startswith(("PACTE_", "SHOP_"))}
+    surroundings = console.environment(Path.home()) | own
+    return subprocess.run([PACTE, *arguments], capture_output=True, text=True, check=False, env=surroundings)
 
 
 def ledger_and_proof_verify(house: Path, folder: Path) -> None:

@@ -132,9 +132,9 @@ def test_what_comes_back_counts_in_its_own_month(home: World) -> None:
     written.come_back(home.people[:90])
     for person in home.people[160:260]:
         home.house.choose(person, "newsletter", "given", grade="form", channel="email", authenticated=True)
-        home.house.commit(Unsubscribe(person, "newsletter", "email"))
+        home.house.commit(Unsubscribe((person,), "newsletter", "email"))
     for person in home.people[270:280]:
-        home.house.commit(Unsubscribe(person, "newsletter", "email", BY_COMPLAINT))
+        home.house.commit(Unsubscribe((person,), "newsletter", "email", BY_COMPLAINT))
     home.clock.now = parse_instant("2025-05-03")
     lines = told(outcomes(home.house, 12))
     assert near(lines[SENT, ""][0], 130)
@@ -153,7 +153,7 @@ def test_what_was_taken_back_is_no_unsubscription(home: World) -> None:
     send(home)
     for person in home.people[:100]:
         home.house.choose(person, "newsletter", "given", grade="form", channel="email", authenticated=True)
-        ended = home.house.commit(Unsubscribe(person, "newsletter", "email"))
+        ended = home.house.commit(Unsubscribe((person,), "newsletter", "email"))
         assert undoing.undo(home.house, person, undoing.word_of(home.house, person, ended)) == 1
     home.clock.now = parse_instant("2025-04-05")
     assert told(outcomes(home.house, 12))["unsubscribed", ""] == [None]

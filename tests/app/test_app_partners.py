@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from pacte.app import doctor, notices, partners, suppressions
 from pacte.app.erase import erase
 from pacte.app.house import MAPPING, House
+from pacte.app.policies import document
 from pacte.kernel.errors import BadInput, Conflict, NotFound
-from pacte.kernel.instant import DAY
+from pacte.kernel.instant import DAY, Instant
 from pacte.ledger import log
 from pacte.testing.world import TestClock
 from tests.threats.shop import CUSTOMER_COLUMNS, TODAY, customer, empty_house, pacte_here, write_csv
@@ -117,9 +119,41 @@ def test_whoever_is_suppressed_or_known_stays_out(house: House, tmp_path: Path) 
         visitor(6),
     )
     assert (report.accepted, report.suppressed, report.new_people) == (1, 5, 1)
+    assert (report.erased, report.known, report.unwanted) == (1, 2, 2)
+    assert [line for line in report.lines("en") if "out" in line] == [
+        "1 belongs to somebody who was erased, and stays out",
+        "2 are of people who are known here already, and stay out: what they said here holds",
+        "2 have an address or a number that nothing is sent to any more, and stay out",
+    ]
     again = partners.enter(house, tmp_path / "fair.csv", "tea_fair", tmp_path / "proof.pdf", by="cli")[1]
     assert (again.accepted, again.unchanged) == (0, 1)
     assert len(entries(house)) == 1
+
+
+def test_a_row_set_aside_names_nobody_suppressed(house: House, tmp_path: Path) -> None:
+    """What cannot enter is kept of nobody who objected, who is not said to be erased."""
+    suppressions.add(house, "visitor.1@fair.example", "email", "objected", by="cli")
+    _, report = enter(house, tmp_path, visitor(1, phone="none"), visitor(2, phone="none"))
+    assert (report.rejected, report.suppressed, report.erased, report.unwanted) == ({"bad_phone": 1}, 1, 0, 1)
+
+
+@pytest.mark.parametrize("proof", [b"what they read", b""])
+def test_a_load_is_no_way_round_the_proof(house: House, tmp_path: Path, proof: bytes) -> None:
+    """A source of a list that entered, or was refused for want of a proof, is entered as one, not loaded."""
+    suppressions.add(house, "visitor.1@fair.example", "email", "bounced", by="cli")
+    (tmp_path / "proof.pdf").write_bytes(proof)
+    with nullcontext() if proof else pytest.raises(BadInput):
+        enter(house, tmp_path, visitor(1), visitor(2))
+    file = fair(tmp_path, visitor(1, first_name="Autre"), visitor(2), visitor(3))
+    loads = len(entries(house, "load"))
+    with pytest.raises(Conflict, match="pacte partner enter"):
+        house.load(file)
+    with pytest.raises(Conflict, match="pacte partner enter"):
+        house.load(file, "tea_fair")
+    assert len(entries(house, "load")) == loads
+    assert house.may("email:visitor.1@fair.example", "statistics").reason.code == "unknown_person"
+    assert house.load(write_csv(tmp_path / "customers-2.csv", CUSTOMER_COLUMNS, [customer(9)])).accepted == 1
+    assert house.check() == []
 
 
 def test_a_files_own_suppressions_stay_as_they_were(house: House, tmp_path: Path) -> None:
@@ -170,6 +204,26 @@ def test_people_who_are_not_told_in_time_show(house: House, tmp_path: Path) -> N
     assert _late(house) == []
 
 
+def test_more_people_of_a_list_are_owed_the_notice_too(house: House, tmp_path: Path) -> None:
+    """Another file of a list that was told begins a month of its own; one that brings nobody new changes nothing."""
+    enter(house, tmp_path, visitor(1))
+    partners.told_all(house, "tea_fair", by="cli")
+    clock = house.clock
+    assert isinstance(clock, TestClock)
+    clock.forward(40)
+    same, _ = enter(house, tmp_path, visitor(1, first_name="Autre"))
+    assert (same.told is not None, same.rows, _late(house)) == (True, 1, [])
+    more, _ = enter(house, tmp_path, visitor(2), visitor(3))
+    assert (more.told, more.rows) == (None, 3)
+    assert 28 * DAY <= more.due - house.clock() <= 31 * DAY
+    clock.forward(32)
+    assert _late(house) == ["`tea_fair`"]
+    assert partners.told_all(house, "tea_fair", by="cli") == 2
+    assert _late(house) == []
+    assert [(one["act"], one["rows"]) for one in entries(house)][-2:] == [("entered", 3), ("told", 2)]
+    assert house.check() == []
+
+
 def _late(house: House) -> list[str]:
     return [one.detail for one in doctor.examine(house) if one.code == "partners_untold"]
 
@@ -195,3 +249,19 @@ def test_the_command_line(house: House, tmp_path: Path) -> None:
     told = pacte_here("partner", "told", "tea_fair", "--lang", "fr", house=house.path)
     assert told.out == "1 personne a été informée.\n", told.err
     assert pacte_here("partner", "list", "--json", house=house.path).json[0]["told"] is not None
+
+
+def test_a_sellers_proof_goes_when_nothing_can_be_asked_of_it(house: House, tmp_path: Path) -> None:
+    """As long as somebody of the list is here it stays, then as long as claims can be made; its digest stands."""
+    enter(house, tmp_path, visitor(1))
+    folder, began = house.path / partners.FOLDER, house.clock()
+    keep = document(house).evidence.keep
+    (proof,) = folder.iterdir()
+    assert partners.prune(house, keep.after(began)) == 0
+    erase(house, "email:visitor.1@fair.example")
+    assert partners.prune(house, Instant(keep.after(began) - DAY)) == 0
+    assert proof.exists()
+    assert partners.prune(house, keep.after(began)) == 1
+    assert list(folder.iterdir()) == []
+    assert entries(house)[0]["proof"] == proof.stem
+    assert house.check() == []

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pacte.app import reach, segments, shown
+from pacte.app import reach, segments, shown, staff
 from pacte.app.house import House
 from pacte.app.uses import Use
-from pacte.kernel.errors import BadInput, NotFound
+from pacte.kernel.errors import BadInput, Denied, NotFound
 from pacte.ledger import browse, log
 from pacte.testing.world import TestClock
 from tests.threats.shop import CHOICE_COLUMNS as CHOICES
@@ -56,7 +56,7 @@ def test_a_size_is_about_so_many_and_the_same_all_day(house: House, use: Use) ->
 def test_the_members_are_those_who_meet_the_condition(house: House, use: Use) -> None:
     """Exactly the permitted who do, as a count over the released rows says, each once, never in the same order."""
     both = {"all": [NEAR, {"not": SPENT}]}
-    saved = segments.save(house, "quiet", "newsletter", both, "staff:1")
+    saved = segments.save(house, "quiet", "newsletter", both, "cli")
     found = list(segments.members(house, use, saved.digest))
     rows = use.table(["customers.city", "orders.spent"]).to_pylist()
     met = Counter((row["customers.city"], (row["orders.spent"] or 0) >= 20) for row in rows)
@@ -68,7 +68,7 @@ def test_the_members_are_those_who_meet_the_condition(house: House, use: Use) ->
 
 def test_whoever_withdraws_is_no_member(house: House, use: Use) -> None:
     """Whoever said no since the use was declared is not handed to the sending step."""
-    saved = segments.save(house, "near", "newsletter", NEAR, "staff:1")
+    saved = segments.save(house, "near", "newsletter", NEAR, "cli")
     before = set(segments.members(house, use, saved))
     house.choose("email:person.1@shop.example", "newsletter", "withdrawn", by="person", method="web_form")
     after = set(segments.members(house, use, saved))
@@ -143,18 +143,18 @@ def test_a_finer_value_is_refused(house: House) -> None:
 
 def test_versions_are_kept_and_recorded(house: House) -> None:
     """What means the same is no new version; each change is one, with an entry; what is removed keeps its versions."""
-    first = segments.save(house, "buyers", "newsletter", {"all": [NEAR, SPENT]}, "staff:1")
-    assert segments.save(house, "buyers", "newsletter", {"all": [SPENT, NEAR]}, "staff:2") == first
-    second = segments.save(house, "buyers", "newsletter", SPENT, "staff:1")
+    first = segments.save(house, "buyers", "newsletter", {"all": [NEAR, SPENT]}, "cli")
+    assert segments.save(house, "buyers", "newsletter", {"all": [SPENT, NEAR]}, "marketing") == first
+    second = segments.save(house, "buyers", "newsletter", SPENT, "cli")
     assert (first.version, second.version) == (1, 2)
     assert segments.get(house, first.digest).digest == first.digest
     assert segments.get(house, "buyers") == second
-    segments.remove(house, "buyers", "staff:1")
+    segments.remove(house, "buyers", "cli")
     assert "buyers" not in [one.name for one in segments.listed(house)]
     assert [one.version for one in segments.versions(house, "buyers")] == [2, 1]
     with pytest.raises(NotFound):
         segments.get(house, "buyers")
-    again = segments.save(house, "buyers", "newsletter", SPENT, "staff:1")
+    again = segments.save(house, "buyers", "newsletter", SPENT, "cli")
     assert again.version == 3
     with house.reading() as conn:
         kept = [entry for _, _, entry in browse.newest(conn, 0, log.head(conn).size, ["segment"])]
@@ -166,9 +166,22 @@ def test_versions_are_kept_and_recorded(house: House) -> None:
     assert house.check() == []
 
 
+def test_the_commit_asks_who_may(house: House) -> None:
+    """A member whose role does not allow it saves and removes nothing, whatever page they were shown."""
+    owner = staff.join(house, staff.first_owner(house) or "", "owner", "Camille Test", "hash")
+    analyst = staff.join(house, staff.invite(house, "analyst", owner), "analyst", "Alex Test", "hash")
+    segments.save(house, "kept", "newsletter", NEAR, "cli")
+    with pytest.raises(Denied):
+        segments.save(house, "mine", "newsletter", NEAR, analyst.actor)
+    with pytest.raises(Denied):
+        segments.remove(house, "kept", analyst.actor)
+    assert {"kept"} <= {one.name for one in segments.listed(house)}
+    assert "mine" not in {one.name for one in segments.listed(house)}
+
+
 def test_a_segment_of_another_purpose_is_refused(house: House) -> None:
     """The permitted of one purpose are not chosen by a segment of another."""
-    saved = segments.save(house, "elsewhere", "newsletter", NEAR, "staff:1")
+    saved = segments.save(house, "elsewhere", "newsletter", NEAR, "cli")
     other = house.declare("similar_offers", channel="email")
     with pytest.raises(BadInput, match="is for the purpose `newsletter`"):
         segments.members(house, other, saved)

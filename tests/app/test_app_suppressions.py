@@ -69,7 +69,8 @@ def test_a_persons_address_is_suppressed_and_lifted_again(either: World) -> None
     assert refused(either) == set()
     assert [(one.act, one.open) for one in suppressions.latest(either.house, 10)] == [
         ("lifted", False),
-        ("added", False),
+        ("lifted", False),
+        ("added", True),
     ]
     assert "post.example" not in str(entries(either))
     assert either.house.check() == []
@@ -114,7 +115,7 @@ def test_the_list_ends_by_itself(home: World) -> None:
 
 
 def test_each_reason_stands_by_itself(home: World) -> None:
-    """Lifting one leaves the other; lifting what is not there changes nothing and records nothing."""
+    """Lifting one leaves the other; lifting what is not there changes nothing, and is recorded all the same."""
     for reason in ("bounced", "objected"):
         suppressions.add(home.house, ADA, "email", reason, by="cli")
     assert suppressions.lift(home.house, ADA, "email", "bounced", by="cli")
@@ -122,7 +123,43 @@ def test_each_reason_stands_by_itself(home: World) -> None:
     before = len(entries(home))
     assert not suppressions.lift(home.house, BO, "email", "objected", by="cli")
     assert not suppressions.lift(home.house, ADA, "email", "complained", by="cli")
-    assert len(entries(home)) == before
+    assert len(entries(home)) == before + 2
+
+
+def _typed(home: World, address: str) -> tuple[object, ...]:
+    """All that whoever types an address sees of adding it, and of lifting it again."""
+    suppressions.add(home.house, address, "email", "objected", by="staff:x")
+    added = [(one.act, one.open) for one in suppressions.latest(home.house, 1)], suppressions.about(home.house)
+    suppressions.lift(home.house, address, "email", "objected", by="staff:x")
+    lifted = [(one.act, one.open) for one in suppressions.latest(home.house, 1)], suppressions.about(home.house)
+    return added, lifted
+
+
+def test_whoever_types_an_address_learns_nothing_of_it(home: World) -> None:
+    """On the list or not, a customer's or nobody's: the same rows, the same numbers, an entry for each try."""
+    suppressions.add(home.house, "listed@else.example", "email", "objected", by="worker")
+    for number in range(148):
+        suppressions.add(home.house, f"x{number}@else.example", "email", "objected", by="worker")
+    some = [_typed(home, one) for one in ("listed@else.example", "nobody@else.example", ADA)]
+    assert some[0] == some[1] == some[2]
+    assert [one["by"] for one in entries(home)[-6:]] == ["staff:x"] * 6
+    assert suppressions.about(home.house) != suppressions.counts(home.house)
+
+
+def test_the_staff_is_told_round_numbers_of_many(home: World) -> None:
+    """Settled for the day, whatever is added; anew on the next; of few, and of none, no number at all."""
+    assert suppressions.about(home.house) == []
+    for number in range(64):
+        suppressions.add(home.house, f"x{number}@else.example", "email", "objected", by="worker")
+        suppressions.add(home.house, f"y{number}@else.example", "email", "bounced", by="worker") if number < 9 else None
+    first = suppressions.about(home.house)
+    assert [(one.channel, one.reason) for one in first] == [("email", "objected")]
+    assert first[0].addresses in {50, 60}
+    for number in range(64, 120):
+        suppressions.add(home.house, f"x{number}@else.example", "email", "objected", by="worker")
+    assert suppressions.about(home.house) == first
+    home.clock.forward(1)
+    assert suppressions.about(home.house)[0].addresses > first[0].addresses
 
 
 def test_an_erasures_own_suppression_is_nobodys_to_lift(home: World) -> None:

@@ -14,8 +14,10 @@ from tests.cli.test_cli_commands import flat, pleasant
 
 WORDS = {
     "en": ("ready", "would be written to", "being sent", "held", "100 % done"),
-    "fr": ("prête", "recevraient le message", "en cours d’envoi", "suspendue", "100 % de fait"),
+    "fr": ("prête", "recevraient le message", "en cours d’envoi", "suspendue", "fait à 100 %"),
 }
+
+CLOSED = '\n[mail]\nhost = "127.0.0.1"\nport = 9\ntls = "none"\nfrom = "Shop <hello@shop.example>"\n'
 
 
 @pytest.fixture
@@ -83,3 +85,59 @@ def test_what_cannot_be_done_is_said(mine: Any, prepared: str) -> None:
     assert mine("campaign", "send", prepared).code == 6
     assert mine("campaign", "stop", prepared, "--json").json["state"] == "stopped"
     assert mine("campaign", "resume", prepared).code == 6
+
+
+def test_what_waits_may_be_removed(mine: Any, prepared: str, lang: str) -> None:
+    """A campaign that is ready is gone; an unknown message is answered with the way to save one."""
+    removed = mine("campaign", "remove", prepared, "--lang", lang)
+    pleasant(removed.out, lang)
+    assert mine("campaign", "list", "--json").json == []
+    refused = mine("campaign", "prepare", "sprong")
+    assert refused.code == 4
+    assert "did you mean `spring`?" in flat(refused.err)
+    assert "`pacte message save FILE`" in flat(refused.err)
+
+
+def test_a_stop_is_said(mine: Any, prepared: str, lang: str) -> None:
+    """It says what it holds and how it is lifted; reports, what is held and what goes on say that it is in force."""
+    lifting = f"`pacte stop {PURPOSE} --lift"
+    assert mine("campaign", "send", prepared).code == 0
+    stopped = mine("stop", PURPOSE, "--reason", "committee", "--lang", lang)
+    assert prepared in stopped.out
+    assert lifting in flat(stopped.out)
+    assert mine("campaign", "hold", prepared, "--reason", "foo").code == 2
+    assert "`complaint`" in flat(mine("campaign", "hold", prepared, "--reason", "foo").err)
+    assert mine("campaign", "hold", prepared).code == 0
+    refused = mine("campaign", "resume", prepared)
+    assert (refused.code, "is stopped" in flat(refused.err)) == (6, True)
+    shown = mine("campaign", "show", prepared, "--lang", lang)
+    pleasant(shown.out, lang)
+    assert lifting in flat(shown.out)
+    assert {"en": "Why: no reason given", "fr": "Pourquoi : sans motif précisé"}[lang] in shown.out.replace(
+        "\u202f", " "
+    )
+    draft = mine("campaign", "prepare", "spring")
+    assert "is stopped" in flat(draft.err)
+    names = [one["id"][:8] for one in mine("campaign", "list", "--json").json if one["state"] == "draft"]
+    said = {"en": "its purpose was stopped", "fr": "sa finalité était arrêtée"}[lang]
+    assert said in flat(mine("campaign", "show", names[0], "--lang", lang).out)
+
+
+def test_what_keeps_messages_from_leaving_is_said(mine: Any, prepared: str, lang: str) -> None:
+    """No mail server; one that is not there; links that lead to this machine."""
+    begun = mine("campaign", "send", prepared, "--lang", lang)
+    pleasant(begun.out, lang)
+    assert "mail.host" in begun.out
+    assert "mail.host" in mine("campaign", "show", prepared, "--lang", lang).out
+    assert f"{prepared}" in mine("doctor").out
+    settings = mine.house / "settings.toml"
+    settings.write_text(settings.read_text("utf-8") + CLOSED, "utf-8")
+    mine("worker", "--once")
+    waits = mine("campaign", "show", prepared, "--lang", lang)
+    pleasant(waits.out, lang)
+    assert {"en": "cannot be reached", "fr": "injoignable"}[lang] in flat(waits.out)
+    assert mine("campaign", "show", prepared, "--json").json["server_away_since"] > 0
+    assert "cannot be reached" in flat(mine("doctor", "--lang", "en").out)
+    other = mine("campaign", "prepare", "spring", "--json").json["id"]
+    settings.write_text(settings.read_text("utf-8").replace("127.0.0.1", "mail.shop.example"), "utf-8")
+    assert "http://127.0.0.1:8080" in mine("campaign", "send", other, "--lang", lang).out

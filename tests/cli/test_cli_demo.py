@@ -46,6 +46,7 @@ def test_the_demo_in_words(pacte: Any, tmp_path: Path, lang: str) -> None:
     for part in english if lang == "en" else french:
         assert part in words
     assert "Traceback" not in words
+    assert not [line for line in done.out.splitlines() if re.match(r"\d+\. .*… ─", line)]  # a heading that was cut
     wide = [line for line in done.out.splitlines() if len(line) > 80 and str(tmp_path) not in line and "`" not in line]
     assert wide == []
     if lang == "fr":

@@ -37,6 +37,18 @@ def test_a_message_goes_its_way(mine: Any, lang: str, tmp_path: Path) -> None:
     assert mine("message", "remove", "winter").code == 4
 
 
+def test_a_mistaken_field_is_answered_with_those_there_are(mine: Any, lang: str, tmp_path: Path) -> None:
+    """The one that it was meant to be comes first; a name in place of a file is told how a saved one is read."""
+    file = written(tmp_path, GOOD.replace("customers.first_name", "customers.firstname"))
+    done = mine("message", "check", file, "--lang", lang)
+    assert done.code == 2
+    assert ": `customers.first_name`" in flat(done.out)
+    lost = mine("message", "preview", "winter", tmp_path / "pages")
+    assert lost.code == 4
+    assert "pacte message show" in flat(lost.err)
+    assert "pacte init" not in lost.err
+
+
 def test_what_stops_a_message_is_said_with_its_line(mine: Any, lang: str, tmp_path: Path) -> None:
     """In the language asked for, with the article; nothing is saved."""
     file = written(tmp_path, SERVICE.replace("Il arrive mardi.", "Profitez de nos offres."))

@@ -56,9 +56,9 @@ def test_few_people_are_no_number(mine: Any, lang: str, tmp_path: Path) -> None:
         ("segment: near\n", "`who` is missing"),
         ("[near]\n", "no segment"),
         (NEAR + "colour: red\n", "no `colour` here"),
-        (NEAR.replace("newsletter", "newsleter"), "declares no purpose"),
+        (NEAR.replace("newsletter", "newsleter"), "did you mean `newsletter`? (there is: `"),
         (NEAR.replace("near", "Near Us"), "small letters"),
-        (NEAR.replace("customers.country", "customers.postcode"), "declares no field `customers.postcode`"),
+        (NEAR.replace("customers.country", "customers.postcode"), "did you mean `customers.city`? (there is: `"),
         ("who: [", "near.yaml"),
     ],
 )

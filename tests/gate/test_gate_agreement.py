@@ -107,9 +107,9 @@ def test_a_set_is_decided_as_its_members_would_be_whatever_the_rules_read(past, 
         table = _reading(stored.load(conn, found[1]), purpose, reasons)
         question = complete(table, Question(purpose, as_of, known, (), channel, recipient))
         by_number = population.reasons(conn, world.house.lake, table, question)
-        drawn = numbers.numbers(conn, world.people)
+        drawn, digest = numbers.numbers(conn, world.people), table.digest
         for subject in world.people:
-            decision = one.may_under(conn, subject, question, table, table.digest)
+            decision = one.may_under(conn, subject, question, table, digest)
             assert decision.reason.code == by_number.get(drawn[subject], "unknown_person")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +198,19 @@ def test_no_row_kills_a_load_or_brings_a_word_in(home: Any, tmp_path: Path, rows
         assert entry["act"] != "given" or entry["purpose"] != "*"
     lost = [row for row in rows if row["act"] in PROTECTIVE - {"restricted"}]
     assert report.accepted + report.unchanged >= len(lost)
+
+
+def test_a_no_is_recorded_while_nobody_is_written_to(home: Any, tmp_path: Path) -> None:
+    """Those who say no are named, and nobody else, before their no is recorded and until it is."""
+    held: list[tuple[list[str], int, int]] = []
+
+    @contextmanager
+    def ending(people: Collection[str]) -> Iterator[None]:
+        before = len(recorded(home))
+        yield
+        held.append((list(people), before, len(recorded(home))))
+
+    home.stores = replace(home.stores, ending=ending)
+    rows = [{"customer": "K1"}, {"customer": "K3", "act": "withdrawn"}, {"customer": "K2", "act": "no"}]
+    home.load(details(tmp_path / "details.csv", *rows))
+    assert held == [(["key:K3"], 0, 2)]

@@ -10,12 +10,15 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import as_file, files
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 
-from pacte.gate.crowds import BUCKETS, Crowd, drawn
+from pacte.app import shown
+from pacte.gate.crowds import Crowd, drawn
 from pacte.gate.members import Regions
+from pacte.kernel.canonical import Json
 from pacte.kernel.instant import Instant
 from pacte.policy.compile import compile_policy
 from pacte.policy.document import load_policy
@@ -60,6 +63,9 @@ class Rounded:
     The last person is the one whom the attacker asks about; `there` says who may be reached.
     """
 
+    least = LIMITS.smallest
+    """From how many people on a size is said, as the attacker knows."""
+
     def __init__(self, rng: np.random.Generator, people: int, pads: int = 0) -> None:
         everybody = people + pads + 1
         self.rng, self.people, self.pads = rng, people, pads
@@ -70,6 +76,7 @@ class Rounded:
         self.there[people:] = False
         self.day, self.asked = 0, 0
         self.key = rng.bytes(32)
+        self._stand: dict[tuple[Grid, ...], tuple[np.ndarray, tuple[int, ...]]] = {}
 
     @property
     def one(self) -> int:
@@ -86,6 +93,7 @@ class Rounded:
         for name, value in of.items():
             getattr(self, name)[who] = value
         self.there[who] = True
+        self._stand.clear()
 
     def known(self, written: Mapping[str, Any]) -> int:
         """How many people meet a condition, without the one person: the attacker knows it."""
@@ -99,6 +107,12 @@ class Rounded:
         count = int(self._met(_asked(written)).sum())
         return None if count < LIMITS.smallest else round(count / LIMITS.rounded) * LIMITS.rounded
 
+    def results(self, left_out: np.ndarray, _campaign: int) -> Answer:
+        """How many people a campaign left out because they said no."""
+        self.asked += 1
+        count = len(left_out)
+        return None if count < LIMITS.smallest else round(count / LIMITS.rounded) * LIMITS.rounded
+
     def tomorrow(self) -> None:
         """A night passes."""
         self.day += 1
@@ -109,8 +123,12 @@ class Rounded:
 
     def _places(self, asked: Query) -> tuple[np.ndarray, tuple[int, ...]]:
         """The cell of everybody, as one number, and how many regions each measure has."""
-        sizes = tuple(grid.size for grid in asked.grids)
-        return np.ravel_multi_index([self._regions(grid) for grid in asked.grids], sizes), sizes
+        found = self._stand.get(asked.grids)
+        if found is None:
+            sizes = tuple(grid.size for grid in asked.grids)
+            code = np.ravel_multi_index([self._regions(grid) for grid in asked.grids], sizes)
+            found = self._stand[asked.grids] = code, sizes
+        return found
 
     def _regions(self, grid: Grid) -> np.ndarray:
         if grid.measure.name == "city":
@@ -124,10 +142,12 @@ class Rounded:
 class House(Rounded):
     """The same people in a house: what is shown follows its rules."""
 
+    least = LIMITS.enough
+
     def __init__(self, rng: np.random.Generator, people: int, pads: int = 0) -> None:
         super().__init__(rng, people, pads)
         self._draws = drawn(self.key, np.arange(len(self.city)))
-        self._earlier = Earlier(np.empty((0, BUCKETS)), [])
+        self._earlier = Earlier()
         self._today: dict[str, Answer] = {}
 
     def ask(self, written: Mapping[str, Any]) -> Answer:
@@ -137,6 +157,13 @@ class House(Rounded):
         if name not in self._today:
             self._today[name] = self._answer(asked)
         return self._today[name]
+
+    def results(self, left_out: np.ndarray, _campaign: int) -> Answer:
+        self.asked += 1
+        keys = SimpleNamespace(keys=SimpleNamespace(house_key=lambda _name: self.key))
+        what: dict[str, Json] = {"results": "refused", "reason": "withdrawn", "purpose": PURPOSE, "channel": "email"}
+        about = shown.about(cast(Any, keys), what, self._draws.crowd(left_out), str(_campaign))
+        return self._earlier.number(LIMITS, about.crowd, about.counted)[0]
 
     def tomorrow(self) -> None:
         super().tomorrow()

@@ -45,9 +45,13 @@ ELSEWHERE = {
     "restore-before-switch": "app/test_app_restore.py",
     "restore-begun": "app/test_app_restore.py",
     "restore-erased": "app/test_app_restore.py",
+    "preparing-entered": "app/test_app_preparing.py",
+    "preparing-told": "app/test_app_preparing.py",
     "sending-answered": "app/test_app_sending.py",
     "sending-begun": "app/test_app_sending.py",
+    "sending-ending": "app/test_app_sending_order.py",
     "sending-leased": "app/test_app_sending.py",
+    "sending-recovering": "app/test_app_sending_order.py",
     "sending-taken": "app/test_app_sending.py",
     "worker-claimed": "app/test_app_worker.py",
     "worker-handled": "app/test_app_worker.py",
@@ -76,11 +80,14 @@ from pacte.app import compaction, erase, keys
 from pacte.app.house import create, open_house
 from pacte.consent import snapshot
 from pacte.lake import compaction as gathering
+from pacte.policy.packs import BUILT_IN, HOUSE, built_in
 from pacte.testing.world import TestClock
 import pacte.app.ask, pacte.app.choose, pacte.app.committer, pacte.app.loading, pacte.app.publish, pacte.app.uses
 import pacte.app.migrations, duckdb, pyarrow.parquet, sqlglot, psycopg
 
 gathering.FEWEST, snapshot.WORTH = 2, 1
+for name in (*BUILT_IN, HOUSE):
+    built_in(name)  # read once, like the imports above
 
 
 def say(*words):

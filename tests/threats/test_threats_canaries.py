@@ -62,6 +62,7 @@ class Story:
 
     house: Path
     files: Path
+    quick: Path
     answers: list[tuple[str, Answer]] = field(default_factory=list)
     before: dict[str, bytes] = field(default_factory=dict)
     after: dict[str, bytes] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class Story:
 
     def run(self, *arguments: str | Path, **more: Any) -> Answer:
         """Run the program on the house and keep what it said."""
-        answer = pacte(*arguments, house=self.house, **more)
+        answer = pacte(*arguments, house=self.house, quick=self.quick, **more)
         self.answers.append((" ".join(map(str, arguments[:3])), answer))
         return answer
 
@@ -241,10 +242,10 @@ def _secrets(house: Path) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(tmp_path_factory: pytest.TempPathFactory, quick: Path) -> Story:
     """The story until after the erasure and a second load of the same files."""
     root = tmp_path_factory.mktemp("canaries")
-    told = Story(root / "house", root / "files")
+    told = Story(root / "house", root / "files", quick)
     _write_files(told.files)
     _live(told)
     _blunder(told)
@@ -314,7 +315,7 @@ def test_rows_set_aside_let_go_of_an_erased_person(story: Story) -> None:
     opened = b""
     for path in sorted((story.house / "quarantine").glob("*.jsonl")):
         target = story.files / f"opened-{path.name}"
-        assert pacte("rejected", path.stem, "-o", target, house=story.house).code == 0
+        assert pacte("rejected", path.stem, "-o", target, house=story.house, quick=story.quick).code == 0
         assert target.stat().st_mode & 0o077 == 0
         opened += target.read_bytes()
     assert lying_in(opened, STRANGER) != []

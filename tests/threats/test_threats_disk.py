@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,12 @@ class Disk:
     def clear(self) -> None:
         """Make room again."""
         (self.place / "ballast").unlink()
+
+
+@pytest.fixture(autouse=True)
+def at_once(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verbs are run by the program that starts at once."""
+    monkeypatch.setattr(f"{__name__}.pacte", partial(pacte, quick=quick))
 
 
 @pytest.fixture

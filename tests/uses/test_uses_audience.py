@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,6 +15,7 @@ from sqlglot import exp
 from pacte.gate.crowds import Crowd
 from pacte.gate.measures import Measure
 from pacte.kernel.instant import parse_instant
+from pacte.policy.document import load_policy
 from pacte.uses.audience.condition import (
     Any as Either,
 )
@@ -32,6 +34,9 @@ from pacte.uses.audience.condition import (
 )
 from pacte.uses.audience.query import Grid, Query
 from pacte.uses.audience.shown import Limits, Measured, TooFew, judged, parted
+from pacte.uses.audience.words import title
+
+TEMPLATE = Path(__file__).parents[2] / "src/pacte/policy/templates/shop/policy.yaml"
 
 NOW = parse_instant("2026-11-22")
 CITY, SPENT = Measure("customers", "city"), Measure("orders", "spent")
@@ -45,6 +50,21 @@ CONDITIONS = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+@pytest.mark.parametrize(
+    ("path", "lang", "called"),
+    [
+        ("orders.spent", "en", "Amount, total in “Your purchases”"),
+        ("orders.spent", "fr", "Montant, total dans « Vos achats »"),
+        ("orders.last_order", "en", "Date, last in “Your purchases”"),
+        ("orders.order_count", "fr", "nombre de lignes dans « Vos achats »"),
+    ],
+)
+def test_what_is_computed_is_called_by_titles(path: str, lang: str, called: str) -> None:
+    """A figure of the policy has no title of its own: people read those of its field and its dataset."""
+    policy = load_policy(TEMPLATE)
+    assert " ".join(title(policy, path, lang).split()) == called
 
 
 @given(CONDITIONS, st.sets(st.integers(0, 3)))
@@ -133,9 +153,9 @@ def test_a_part_alone_is_not_left_to_be_worked_out() -> None:
 def test_below_the_smallest_nothing_is_said() -> None:
     """Neither by how many there are, nor by how many they count for; others in tens."""
     assert LIMITS.number(49, 80) is None
-    assert LIMITS.number(60, 59) is None
-    assert LIMITS.number(60, 64) == 60
-    assert LIMITS.number(60, 65) == 70
+    assert LIMITS.number(70, 69) is None
+    assert LIMITS.number(70, 74) == 70
+    assert LIMITS.number(70, 75) == 80
 
 
 def test_a_condition_is_written_as_it_is_read() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import smtplib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
@@ -148,6 +149,14 @@ def test_every_mail_says_who_why_and_where_to_look(kind: str, lang: str) -> None
             assert link in part
 
 
+def test_a_postal_address_stands_under_a_mail_that_has_one() -> None:
+    """On one line and escaped, beneath who writes; without one nothing stands there."""
+    whole = render(message(), "en", NOTHING, replace(FRAME, postal="Le Comptoir & Cie,\n12 quai de la Fosse, Nantes"))
+    assert "<p>Le Comptoir &amp; Cie, 12 quai de la Fosse, Nantes</p>" in whole.html
+    assert "\nLe Comptoir & Cie, 12 quai de la Fosse, Nantes\n" in whole.text
+    assert "<p></p>" not in render(message(), "en", NOTHING, FRAME).html
+
+
 @pytest.mark.parametrize("name", ["company", "contact", "why", "why_link", "notice_link", "unsubscribe_link"])
 def test_no_mail_leaves_without_what_it_must_say(name: str) -> None:
     """A frame with a hole renders nothing; a service message needs no way to unsubscribe."""
@@ -225,12 +234,46 @@ def test_a_name_adds_no_header_and_no_tag(value: str) -> None:
         ("M. Dupont", True),
         ("J.R.R. Tolkien", True),
         ("Anne Sophie Jr.", True),
-        ("ada@example.com", True),
+        ("ada@example.com", False),
         ("O'Neil", True),
+        ("g.co", False),
+        ("evil\uff0ecom", False),
+        ("evil\u3002com", False),
+        ("evil\uff61com", False),
+        ("evil\u2024com", False),
+        ("evil\ufe52com", False),
+        ("evil\u200d.com", False),
+        ("evil.\u200dcom", False),
+        ("evil.\u200ccom", False),
+        ("evil.\ufe0fcom", False),
+        ("evil.c\u034fom", False),
+        ("\U0001f4a9.com", False),
+        ("пример.рф", False),
+        ("उदाहरण.भारत", False),
+        ("evil.xn--p1ai", False),
+        ("192.0.2.1", False),
+        ("a@evil.com", False),
+        ("a\uff20evil", False),
+        ("Appelez le 0899 70 12 34", False),
+        ("0899701234", False),
+        ("+33 (0)8 99 70 12 34", False),
+        ("08.99.70.12.34", False),
+        ("０８９９７０１２３４", False),
+        ("٠٨٩٩٧٠١٢٣٤", False),
+        ("0\u200d8\u200d99701234", False),
+        ("C0000003", True),
+        ("12 rue du Four, 75006 Paris", True),
+        ("né le 22/11/2026", True),
+        ("2026-11-22", True),
+        ("à 12.50 €", True),
+        ("Zoé @ Paris", True),
+        ("Loïs… et Noa", True),
+        ("می\u200cخواهم", True),
+        ("नमस्ते", True),
     ],
 )
-def test_no_value_becomes_a_link(value: str, shown: bool) -> None:
-    """Mail readers make links of what looks like one: somebody's name is not where a site is advertised."""
+def test_no_value_becomes_a_link_or_a_call(value: str, shown: bool) -> None:
+    """Mail readers make links of what looks like one: no site or telephone is advertised under somebody's name."""
     assert (value in render(message(), "en", named(value), FRAME).text) is shown
 
 

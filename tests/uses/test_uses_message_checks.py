@@ -9,8 +9,10 @@ import pytest
 from pacte.kernel.errors import PolicyError
 from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.document import load_policy
-from pacte.uses.message.checks import CODES, check, stopping
+from pacte.uses.message.checks import CODES, MOST_SEGMENTS, check, stopping
 from pacte.uses.message.model import Message, read
+from pacte.uses.message.render import Frame, render
+from pacte.uses.message.short import segments
 
 POLICY = load_policy(Path(__file__).parents[2] / "src/pacte/policy/templates/shop/policy.yaml")
 GOOD = """\
@@ -109,6 +111,29 @@ def test_a_bad_message_is_stopped(text: str, changes: list[tuple[str, str]], cod
     first = next(one for one in found if one.code == code)
     assert all("{" not in first.say(lang).replace("{customers", "") for lang in LANGUAGES)
     assert 1 <= first.line <= text.count("\n") + 1
+
+
+def test_nobody_is_followed_whatever_a_purpose_says() -> None:
+    """A yes to pixels is asked of each person, and a mark in an address is in everybody's mail."""
+    purpose = POLICY.purposes["newsletter"].model_copy(update={"technology": ("email_pixel",)})
+    policy = POLICY.model_copy(update={"purposes": {**POLICY.purposes, "newsletter": purpose}})
+    marked = changed(GOOD, ("https://shop.example/tables", "https://shop.example/tables?mkt_tok=1f2e"))
+    assert {one.code for one in stopping(check(marked, policy))} == {"link_tracks"}
+
+
+@pytest.mark.parametrize("site", ["https://a.example", "https://privacy.of.a.company.with.a.long.name.example"])
+@pytest.mark.parametrize("kind", ["promotion", "service"])
+def test_a_text_is_counted_as_it_leaves(kind: str, site: str) -> None:
+    """With the company, why it came and how to stop: the longest that passes is three parts once it is rendered."""
+    parts = []
+    for length in range(250, 440):
+        words = SERVICE.replace("kind: service", f"kind: {kind}")
+        message = changed(words, ("channel: email", "channel: sms"), ("It arrives on Tuesday.", "o" * length))
+        stops = "short_too_long" in [one.code for one in check(message, POLICY, site)]
+        frame = Frame(POLICY.controller.name, "", "", f"{site}/en/why/{'x' * 22}", "")
+        parts.append((stops, segments(render(message, "en", {}, frame).text) > MOST_SEGMENTS))
+    assert all(one == other for one, other in parts)
+    assert {one for one, _ in parts} == {True, False}
 
 
 def test_a_message_lacks_no_language_of_the_policy() -> None:

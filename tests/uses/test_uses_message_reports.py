@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacte.kernel.i18n import LANGUAGES
-from pacte.uses.message import bounce, complaint
+from pacte.uses.message import bounce, complaint, reports
+from pacte.uses.message.bounce import Bounce
+from pacte.uses.message.complaint import Complaint
 
 DSN = """\
 From: MAILER-DAEMON@mx.example.net (Mail Delivery System)
@@ -96,10 +98,20 @@ def arf(kind: str = "abuse", to: str = "Original-Rcpt-To: <ada@example.net>\n") 
     return ARF.format(kind=kind, to=to).replace("\n", "\r\n").encode()
 
 
+def bounced(raw: bytes) -> tuple[Bounce, ...]:
+    """Whom a mail says another did not reach."""
+    return bounce.read(reports.parsed(raw))
+
+
+def complained(raw: bytes) -> Complaint | None:
+    """What a mail complains of."""
+    return complaint.read(reports.parsed(raw))
+
+
 @pytest.mark.parametrize("sent_along", ["message/rfc822", "text/rfc822-headers"])
 def test_a_bounce_says_who_why_and_which_mail(sent_along: str) -> None:
     """The recipient, the code, the mail's identifier and the token of its return path are found."""
-    (found,) = bounce.read(dsn(sent_along=sent_along))
+    (found,) = bounced(dsn(sent_along=sent_along))
     assert found.recipient.reveal() == "ada@example.net"
     assert (found.status, found.permanent) == ("5.1.1", True)
     assert (found.message_id, found.token) == ("<m1.abc@shop.example>", "0f1e2d")
@@ -122,19 +134,19 @@ def test_a_bounce_says_who_why_and_which_mail(sent_along: str) -> None:
 )
 def test_only_an_address_that_is_gone_is_permanent(status: str, said: str, permanent: bool) -> None:
     """A full mailbox, a filter and a server that is away say nothing against the address."""
-    (found,) = bounce.read(dsn(status, said))
+    (found,) = bounced(dsn(status, said))
     assert found.permanent is permanent
 
 
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded", ""])
 def test_what_did_arrive_or_still_may_is_no_bounce(action: str) -> None:
     """Only `failed` ends a mail."""
-    assert bounce.read(dsn(action=action)) == ()
+    assert bounced(dsn(action=action)) == ()
 
 
 def test_a_complaint_says_who_and_which_mail() -> None:
     """The person, the mail, and its own address to unsubscribe at are found."""
-    found = complaint.read(arf())
+    found = complained(arf())
     assert found is not None
     assert found.recipient is not None
     assert found.recipient.reveal() == "ada@example.net"
@@ -145,7 +157,7 @@ def test_a_complaint_says_who_and_which_mail() -> None:
 
 def test_a_complaint_without_a_recipient_has_the_mails() -> None:
     """Services often leave out who complained; the mail that they send along says it."""
-    found = complaint.read(arf(to=""))
+    found = complained(arf(to=""))
     assert found is not None
     assert found.recipient is not None
     assert found.recipient.reveal() == "ada@example.net"
@@ -153,14 +165,14 @@ def test_a_complaint_without_a_recipient_has_the_mails() -> None:
 
 def test_a_mail_that_was_wanted_after_all_is_no_complaint() -> None:
     """`not-spam` takes a complaint back, and is none."""
-    assert complaint.read(arf("not-spam")) is None
+    assert complained(arf("not-spam")) is None
 
 
-@pytest.mark.parametrize("read", [bounce.read, complaint.read])
+@pytest.mark.parametrize("read", [bounced, complained])
 def test_a_mail_is_no_report(read: object) -> None:
     """A plain mail, an answer of a person, and nothing at all are neither."""
     assert callable(read)
-    for raw in (b"", b"Subject: hi\r\n\r\nhello", dsn() if read is complaint.read else arf()):
+    for raw in (b"", b"Subject: hi\r\n\r\nhello", dsn() if read is complained else arf()):
         assert not read(raw)
 
 
@@ -169,30 +181,76 @@ def test_a_spoiled_report_breaks_nothing(junk: bytes, start: int, end: int) -> N
     """Whatever stands in a report, reading it ends in a report or in none."""
     for whole in (dsn(), arf()):
         raw = whole[: min(start, end)] + junk + whole[max(start, end) :]
-        assert isinstance(bounce.read(raw), tuple)
-        complaint.read(raw)
+        assert isinstance(bounced(raw), tuple)
+        complained(raw)
+
+
+OPEN = b"Content-Type: multipart/report; boundary=B\r\n\r\n--B\r\nContent-Type: message/delivery-status\r\n\r\n"
+
+
+def nested(levels: int, boundary: bytes) -> bytes:
+    """Parts in parts, and then lines as short as can be."""
+    parts = (b"Content-Type: multipart/report; %s%d\r\n\r\n--%d\r\n" % (boundary, n, n) for n in range(levels))
+    return b"".join(parts) + b"\r\n" + b"a\n" * 115_000
+
+
+HOSTILE = {
+    "mails in mails": b"Content-Type: message/rfc822\r\n\r\n" * 5_000,
+    "parts in parts": nested(5_000, b"boundary="),
+    "parts in parts, few": nested(20, b"boundary="),
+    "parts in parts, RFC 2231": nested(400, b"boundary*="),
+    "parts": b"Content-Type: multipart/report; boundary=B\r\n\r\n" + b"--B\r\n\r\n" * 200_000,
+    "headers": b"X: y\r\n" * 150_000,
+    "one header": b"X: y" + b"\r\n y" * 100_000,
+    "empty lines": OPEN + b"\r\n" * 150_000,
+    "spaces": b"Content-Type: multipart/report" + b"; boundary" * 30_000,
+    "plus signs": b"To: " + b"+" * 900_000,
+    "people": OPEN + b"Action: failed\r\nFinal-Recipient: rfc822;a@b.example\r\n\r\n" * 15_000,
+    "a line": b"A" * 3_000_000,
+    **{
+        f"a recipient of {word!r}": OPEN
+        + b"Action: failed\r\nStatus: 5.0.0\r\nFinal-Recipient: rfc822;" + word * 1_900
+        + b"\r\nDiagnostic-Code: smtp; " + b"user address " * 150 + b"\r\n\r\n"
+        for word in (b"(", b"a:", b"<", b"a@", b'"', b"a", "é.".encode(), b"\\", b"a.")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_report_costs_little(name: str) -> None:
+    """Whatever is made to keep a reader busy or to end it is read, or given up on, in a tenth of a second."""
+    took = []
+    for _ in range(3):  # processor time, the least of three: others work on this machine, too
+        start = time.process_time()
+        report = reports.parsed(HOSTILE[name])
+        assert len(bounce.read(report)) <= bounce.MOST
+        complaint.read(report)
+        took.append(time.process_time() - start)
+    assert min(took) < 0.1
 
 
 @pytest.mark.parametrize(
-    "raw",
+    ("said", "found"),
     [
-        b"Content-Type: message/rfc822\r\n\r\n" * 5_000,
-        b"".join(b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(5_000)),
-        b"Content-Type: multipart/report; boundary=B\r\n\r\n" + b"--B\r\n\r\n" * 200_000,
-        b"X: y\r\n" * 150_000,
-        b"To: " + b"+" * 900_000,
-        b"Content-Type: multipart/report; boundary=B\r\n\r\n--B\r\nContent-Type: message/delivery-status\r\n\r\n"
-        + b"Action: failed\r\nFinal-Recipient: rfc822;a@b.example\r\n\r\n" * 15_000,
-        b"A" * 3_000_000,
+        ("rfc822;ada@example.net", "ada@example.net"),
+        ("rfc822; <ada@example.net>", "ada@example.net"),
+        ("ada@example.net (Ada)", "ada@example.net"),
+        ('"bo@example.org" <ada@example.net>', "ada@example.net"),
+        ("Ada Lovelace <ada@example.net>, Bo <bo@example.org>", "ada@example.net"),
+        ("utf-8; ada@exämple.net", "ada@xn--exmple-cua.net"),
+        ("rfc822;ada@example.net@example.org", None),
+        ("x400; /S=ada/", None),
+        ("rfc822;", None),
+        ("a" * 65 + "@example.net", None),
+        ("ada@" + "b" * 300 + ".net", None),
+        ("(" * 1_900, None),
+        ("a:" * 900, None),
     ],
-    ids=["mails in mails", "parts in parts", "parts", "headers", "plus signs", "people", "a line"],
 )
-def test_a_hostile_report_costs_little(raw: bytes) -> None:
-    """What is made to keep a reader busy is given up on."""
-    start = time.process_time()
-    assert len(bounce.read(raw)) <= bounce.MOST
-    complaint.read(raw)
-    assert time.process_time() - start < 10
+def test_an_address_is_read_as_reports_write_it(said: str, found: str | None) -> None:
+    """One, the first, whatever stands around it; what is none is nobody's, however it is nested."""
+    read = reports.recipient(said)
+    assert (None if read is None else read.reveal()) == found
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

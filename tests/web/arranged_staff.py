@@ -78,13 +78,22 @@ def campaign(state: str, more: str = "") -> Callable[[Shop], str]:
     """A campaign of a service message to everybody, in this state; its name, and what comes after it in the address."""
 
     def arrange(shop: Shop) -> str:
-        from pacte.app import campaigns, messages
+        from pacte.app import campaigns, messages, preparing
+        from pacte.kernel import db
         from pacte.uses.message.model import read
         from tests.uses.test_uses_message_checks import SERVICE
 
         house, by = shop.house, _owner(shop).actor
         saved = messages.save(house, read(SERVICE.encode()), by=by)
         made = campaigns.make(house, saved.digest, by=by).id
+        if state == campaigns.ENTERING:
+            preparing.ask(house, made, by=by)
+            return made
+        if state == campaigns.DRAFT:
+            with db.write(house.engine) as conn:
+                campaigns.claim(conn, made, "turn", by, house.clock())
+            campaigns.give_up(house, made, "turn", campaigns.FEW)
+            return made
         campaigns.prepare(house, made, by=by)
         if state != campaigns.READY:
             campaigns.go(house, made, by=by)
@@ -116,11 +125,12 @@ def with_lists(shop: Shop) -> str:
 
 
 def suppressed(shop: Shop) -> str:
-    """Addresses that are written to no more: a customer's, and a stranger's."""
+    """Addresses that are written to no more: a customer's, which came back, and so many strangers' that they count."""
     from pacte.app import suppressions
 
-    for address, reason in ((shop.permitted[2], "bounced"), ("nobody@else.example", "objected")):
-        suppressions.add(shop.house, address, "email", reason, by=_owner(shop).actor)
+    suppressions.add(shop.house, shop.permitted[2], "email", "bounced", by="worker")
+    for number in range(60):
+        suppressions.add(shop.house, f"x{number}@else.example", "email", "objected", by=_owner(shop).actor)
     return ""
 
 

@@ -206,6 +206,8 @@ STAFF = [
     Screen("staff-campaigns", "staff/campaigns", "owner", lambda shop: arranged_staff.campaign("ready")(shop)[:0]),
     Screen("staff-campaigns-new", "staff/campaigns/new", "owner", lambda shop: arranged_staff.with_message(shop)[:0]),
     Screen("staff-campaigns-whom", "staff/campaigns/new?message=", "owner", arranged_staff.with_message),
+    Screen("staff-campaign-refused", "staff/campaigns/", "owner", arranged_staff.campaign("draft")),
+    Screen("staff-campaign-entering", "staff/campaigns/", "owner", arranged_staff.campaign("entering")),
     Screen("staff-campaign-ready", "staff/campaigns/", "owner", arranged_staff.campaign("ready")),
     Screen("staff-campaign-asked", "staff/campaigns/", "owner", arranged_staff.campaign("ready", "/send")),
     Screen("staff-campaign-sending", "staff/campaigns/", "owner", arranged_staff.campaign("sending")),

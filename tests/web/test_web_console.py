@@ -32,6 +32,7 @@ from pacte.testing.shop import Shop
 from pacte.web import session
 from pacte.web.auth import passwords
 from pacte.web.console import chart
+from pacte.web.server import serving
 from tests.web.conftest import Site, csrf, spoiled
 from tests.web.staff import member, signed_in
 
@@ -436,3 +437,29 @@ def test_the_ledger_speaks_in_names(site: Site) -> None:
     assert "French" in shown
     for code in (">newsletter<", "house:", "double_opt_in_link", ", fr<", ", en<"):
         assert code not in page + shown, code
+
+
+@pytest.mark.slow
+def test_the_menu_is_folded_on_a_narrow_screen(site: Site, browser: Browser) -> None:
+    """Without a script: one line that names the page and unfolds; a wide screen shows every page."""
+    owner = member(site.house, "owner")
+    with db.write(site.house.engine) as conn:
+        secret, _ = session.drawn(conn, "staff", owner.id, "full", site.clock())
+    with serving(site.house, worker=False) as url:
+        context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 568})
+        context.add_cookies([{"name": "pacte-staff", "value": secret, "url": url}])
+        page = context.new_page()
+        page.goto(f"{url}/en/staff/lists")
+        menu, link = page.locator("nav.tabs"), page.locator('nav.tabs a[href="/en/staff/jobs"]')
+        folded = menu.bounding_box()
+        assert folded is not None
+        assert folded["height"] < 60
+        assert menu.locator("summary").inner_text() == "Menu – Lists"
+        assert not link.is_visible()
+        menu.locator("summary").focus()
+        page.keyboard.press("Enter")
+        link.wait_for()
+        page.set_viewport_size({"width": 1280, "height": 800})
+        assert not menu.locator("summary").is_visible()
+        assert menu.locator("a:visible").count() > 10
+        context.close()

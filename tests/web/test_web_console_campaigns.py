@@ -14,11 +14,14 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, expect
 
-from pacte.app import campaigns, messages, segments, stop
+from pacte.app import campaigns, messages, preparing, segments, stop, turns
 from pacte.app.choose import choose
 from pacte.app.house import POLICY, open_house
 from pacte.app.publish import publish
-from pacte.app.results import Counted
+from pacte.app.reports import Counted
+from pacte.app.worker import work
+from pacte.kernel import db
+from pacte.kernel.instant import Instant
 from pacte.ledger import log
 from pacte.testing.shop import PURPOSE, Shop, shop
 from pacte.web.console import chart
@@ -82,6 +85,18 @@ def begun(site: Site) -> str:
     return address
 
 
+def asked(site: Site) -> str:
+    """The address of a campaign of what people wait for, to everybody, which waits for a worker."""
+    messages.save(site.house, message(**SERVICE), by="cli")
+    answer = site.post(NEW, {"message": "parcel", "segment": "*"}, shown=f"{NEW}?message=parcel")
+    return str(answer.headers["location"])
+
+
+def prepare(site: Site) -> None:
+    """A worker does what is due."""
+    assert work(site.house, threading.Event(), once=True).failed == 0
+
+
 def state(site: Site, address: str) -> str:
     """How a campaign stands."""
     with site.house.reading() as conn:
@@ -102,14 +117,19 @@ def test_a_marketer_makes_reports_and_sends_a_campaign(site: Site, box: Sink) ->
     assert "To whom does “spring”" in seen(site, f"{NEW}?message=spring")
     answer = site.post(NEW, {"message": "spring", "segment": "lately"}, shown=f"{NEW}?message=spring")
     address = answer.headers["location"].partition("?")[0]
-    assert (answer.status_code, state(site, address)) == (303, "ready")
+    assert (answer.status_code, state(site, address)) == (303, "entering")
+    assert "It is being prepared" in seen(site, address)
+    prepare(site)
     report = seen(site, address)
-    assert "Would be written to" in report
+    assert "First: whom this purpose may reach" in report
+    assert report.index("May be reached") < report.index("Would be written to")
     assert site.get(f"{address}/send").status_code == 200
     assert state(site, address) == "ready"
     assert site.post(f"{address}/send").headers["location"].endswith("done=begun")
     assert 'class="far" max="100" value="0"' in site.get(address).text
+    assert "It has begun" in seen(site, f"{address}?done=begun")
     send(site.house)
+    assert "It has begun" not in seen(site, f"{address}?done=begun")
     assert 0 < len(box.addresses) < len(site.shop.permitted)
     assert set(box.addresses) <= set(site.shop.permitted)
     page = site.get(address).text
@@ -132,8 +152,9 @@ def test_what_cannot_be_a_campaign_is_said_beside_the_field(site: Site) -> None:
         answer = site.post(NEW, typed)
         assert (answer.status_code, 'class="wrong"' in answer.text) == (422, True), typed
     answer = site.post(NEW, {"message": "spring", "segment": "few"}, shown=f"{NEW}?message=spring")
-    assert answer.headers["location"].endswith("done=few")
-    assert "Fewer than 10 people may be written to" in seen(site, answer.headers["location"])
+    prepare(site)
+    assert state(site, answer.headers["location"]) == "draft"
+    assert "Fewer than about 14 people may be written to" in seen(site, answer.headers["location"])
 
 
 def test_a_service_message_may_go_to_everybody(site: Site) -> None:
@@ -141,7 +162,55 @@ def test_a_service_message_may_go_to_everybody(site: Site) -> None:
     signed_in(site, "owner")
     messages.save(site.house, message(**SERVICE), by="cli")
     answer = site.post(NEW, {"message": "parcel", "segment": "*"}, shown=f"{NEW}?message=parcel")
-    assert state(site, answer.headers["location"].partition("?")[0]) == "ready"
+    prepare(site)
+    assert state(site, answer.headers["location"]) == "ready"
+
+
+def test_an_open_page_waits_for_its_preparation(site: Site) -> None:
+    """It asks again by itself, or by a link; asking for the same, or sending it meanwhile, is refused in words."""
+    signed_in(site, "owner")
+    address = asked(site)
+    page = site.get(address).text
+    assert f'hx-get="{address}/preparing"' in page
+    assert "Load this page again" in page
+    assert "No worker" not in page
+    for verb in ("prepare", "send"):
+        refused = site.post(f"{address}/{verb}", shown="/en/staff/stops").headers["location"]
+        assert "It is being prepared: wait" in seen(site, refused)
+    assert site.get(f"{address}/send").headers["location"].endswith("done=preparing")
+    site.clock.now = Instant(site.clock.now + preparing.PATIENCE)
+    part = site.get(f"{address}/preparing").text
+    assert "pacte worker" in part
+    assert "<html" not in part
+    prepare(site)
+    assert site.get(f"{address}/preparing").headers["hx-refresh"] == "true"
+    assert site.get(f"{address}/far").headers["hx-refresh"] == "true"
+
+
+def test_what_was_cut_short_elsewhere_is_asked_for_anew(site: Site) -> None:
+    """Whoever prepared it died, and no job stands for it: the page says so, and a worker begins anew."""
+    signed_in(site, "owner")
+    address = ready(site)
+    with db.write(site.house.engine) as conn:
+        campaigns.claim(conn, address.rpartition("/")[2], "gone", "cli", site.clock())
+    assert "was cut short" not in seen(site, address)
+    site.clock.now = Instant(site.clock.now + turns.HELD)
+    assert site.get(f"{address}/preparing").headers["hx-refresh"] == "true"
+    assert "Preparing it was cut short" in seen(site, address)
+    assert site.post(f"{address}/prepare", shown=address).status_code == 303
+    assert 'hx-trigger="every 2s"' in site.get(address).text
+
+
+def test_what_the_gate_refuses_is_told_on_the_page(site: Site) -> None:
+    """A policy that lets nobody be written to by that channel any more: a draft again, in the words of the reader."""
+    signed_in(site, "owner")
+    address = asked(site)
+    with db.write(site.house.engine) as conn:
+        db.run(conn, "UPDATE campaign SET channel = 'phone'")
+    prepare(site)
+    assert state(site, address) == "draft"
+    assert "non déclaré" in seen(site, address.replace("/en/", "/fr/"))
+    assert "not permit it: a field, channel or recipient" in seen(site, address)
 
 
 def test_the_report_says_why_and_by_which_law(site: Site) -> None:
@@ -152,14 +221,17 @@ def test_the_report_says_why_and_by_which_law(site: Site) -> None:
     for one in people[:40]:
         choose(site.house, f"email:{one}", PURPOSE, "withdrawn", by="person", method="web_form")
     choose(site.house, f"email:{people[40]}", PURPOSE, "refused", by="person", method="web_form")
-    report = site.get(address).text
+    reach, _, report = site.get(address).text.partition("Then: who would be written to now")
+    assert "said yes, then withdrew" in reach
     assert "said yes, then withdrew" in report
     assert "Art. 7(3)" in report
     assert "said no" not in report
     assert "Each other outcome and reason" in report
     rows = site.get(f"{address}/numbers.csv").text.splitlines()
-    assert rows[0] == "outcome,reason,people"
-    assert [row.rpartition(",")[0] for row in rows[1:]] == ["permitted,", "refused,withdrawn"]
+    told = [row.rpartition(",")[0] for row in rows]
+    assert told[:2] == ["step,outcome,reason", "purpose,known,"]
+    assert "purpose,refused,withdrawn" in told
+    assert told[-3:] == ["purpose,permitted,", "campaign,permitted,", "campaign,refused,withdrawn"]
 
 
 def test_one_person_changes_no_line_of_a_report(site: Site) -> None:
@@ -254,9 +326,31 @@ def test_progress_is_told_to_an_open_page_until_it_is_over(site: Site) -> None:
     assert site.get(f"{address}/far").headers["hx-refresh"] == "true"
 
 
+def test_a_page_comes_to_its_report_with_and_without_scripts(site: Site, browser: Browser) -> None:
+    """In a browser: asked for with the mouse, the page waits and turns into the report; without scripts, by a link."""
+    from pacte.web import session
+
+    messages.save(site.house, message(**SERVICE), by="cli")
+    owner = member(site.house, "owner")
+    with db.write(site.house.engine) as conn:
+        secret, _ = session.drawn(conn, "staff", owner.id, "full", site.clock(), "Firefox Linux")
+    with serving(site.house, worker=False) as url:
+        for scripts in (True, False):
+            context = browser.new_context(java_script_enabled=scripts)
+            context.add_cookies([{"name": "pacte-staff", "value": secret, "url": url}])
+            page = context.new_page()
+            page.goto(f"{url}{NEW}?message=parcel")
+            page.get_by_role("button", name="Prepare it").click()
+            expect(page.get_by_role("heading", name="It is being prepared")).to_be_visible()
+            prepare(site)
+            if not scripts:
+                page.get_by_role("link", name="Load this page again").click()
+            expect(page.get_by_role("heading", name="Then: who would be written to now")).to_be_visible(timeout=30_000)
+            context.close()
+
+
 def test_a_sending_is_stopped_with_the_mouse(site: Site, box: Sink, browser: Browser) -> None:
     """In a browser: its bar moves by itself, the officer stops the purpose, and the open page says that it is held."""
-    from pacte.kernel import db
     from pacte.web import session
 
     address, officer, stopped = begun(site), member(site.house, "dpo"), threading.Event()
@@ -309,6 +403,33 @@ def test_reasons_have_words_in_both_languages(site: Site) -> None:
         table = published(conn, site.house.present(conn)).table
     told = lines(Counted(180, numbers), table, PURPOSE, "email", "en")
     assert [(one.people, bool(one.behind)) for one in told] == [(120, False), (60, True)]
+    waiting = Counted(120, {("queued", ""): 120})
+    ended = lines(waiting, table, PURPOSE, "email", "en", over=True)
+    assert [one.outcome for one in ended] == ["No longer written to"]
     drawn = chart.bars([(one.label, one.people) for one in told] + [("<b>" * 40, 1)], "en")
     assert "<b>" not in drawn
     assert drawn.count("<rect") == 3
+
+
+def test_what_waits_may_be_removed(site: Site) -> None:
+    """A campaign that is ready is taken away; one that began is not."""
+    signed_in(site, "owner")
+    address = ready(site)
+    answer = site.post(f"{address}/remove", shown=address)
+    assert answer.headers["location"].endswith("campaigns?removed")
+    assert site.get(address).status_code == 404
+    other = begun(site)
+    assert site.post(f"{other}/remove", shown=other).headers["location"].endswith("done=changed")
+
+
+def test_what_the_settings_lack_is_said_before_it_begins(site: Site) -> None:
+    """Links that lead to this machine while the mail server is another are told with the question whether to send."""
+    signed_in(site, "owner")
+    address = ready(site)
+    assert "lead to this machine" not in seen(site, f"{address}/send")
+    mail = site.house.settings.mail.model_copy(update={"host": "mail.shop.example"})
+    house = replace(site.house, settings=site.house.settings.model_copy(update={"mail": mail}))
+    with TestClient(application(house), base_url="http://127.0.0.1:8080") as client:
+        other = Site(replace(site.shop, house=house), client)
+        signed_in(other, "marketer")
+        assert "lead to this machine (http://127.0.0.1:8080)" in seen(other, f"{address}/send")

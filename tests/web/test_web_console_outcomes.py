@@ -29,8 +29,8 @@ def test_results_are_drawn_told_and_downloaded(site: Site) -> None:
     assert shown.count('class="curve"') > 4  # a month without a number is a gap
     said = words(shown)
     assert "1,200 people in October 2026" in said
-    assert "October 2026 1,200 340 < 50 70" in said
-    assert "May 2026 < 50 < 50 < 50 < 50" in said
+    assert "October 2026 1,200 340 < 70 70" in said
+    assert "May 2026 < 70 < 70 < 70 < 70" in said
     assert "October 2026 Left out said yes, then withdrew 190" in said
     assert "There is no such mailbox" in said
     assert "October 2026" in words(site.get(f"{PAGE}?months=36").text)

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser
 
 from pacte.app import segments
 from pacte.app.house import House
+from pacte.app.stop import stop
 from pacte.kernel import db
 from pacte.ledger import browse, log
 from pacte.testing.shop import Shop
@@ -199,3 +200,20 @@ def test_the_builder_in_a_browser(house: House, browser: Browser, tmp_path: Path
             assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth"), "scrolls sideways"
             assert violations(page) == []
             context.close()
+
+
+def test_a_stopped_purpose_is_said_and_not_counted(site: Site) -> None:
+    """Counting says that its purpose is stopped, in the builder and of a saved segment; nothing is said of anybody."""
+    found = segments.save(site.house, "halted", "newsletter", {"field": "customers.city", "in": ["Brest"]}, "cli")
+    stop(site.house, "newsletter", "committee", by="dpo")
+    try:
+        built = press(site, "count", **CITY)
+        saved = site.post(f"{HERE}/count", {"name": found.name, "channel": "email"}, shown=f"{HERE}/{found.name}")
+    finally:
+        stop(site.house, "newsletter", "resolved", lift=True, by="dpo")
+        segments.remove(site.house, found.name, "cli")
+    for answer in (built, saved):
+        assert answer.status_code == 200
+        assert "nobody may be counted" in words(answer.text)
+        assert "people, about" not in words(answer.text)
+    assert "No value is shared" not in built.text

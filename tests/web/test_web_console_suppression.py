@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from pacte.app import suppressions
+from pacte.app import soft_bounces, suppressions
 from pacte.app.suppressions import Counted
+from pacte.kernel import db
 from pacte.kernel.i18n import LANGUAGES, catalogue
+from pacte.kernel.ids import new_subject_id
+from pacte.lake import numbers
 from pacte.ledger import log
 from pacte.web.console.suppression import explained
 from tests.web.conftest import Site
@@ -35,23 +39,62 @@ def test_the_desk_adds_and_lifts_and_shows_no_address(site: Site) -> None:
     assert address not in shown
     assert suppressions.counts(site.house) == [Counted("email", "objected", 1)]
     entry = suppressions.latest(site.house, 1)[0].index
-    answer = _lift(site, {"entry": str(entry)})
-    assert answer.headers["location"].endswith("done=lifted")
-    again = _lift(site, {"entry": str(entry)})
-    assert again.headers["location"].endswith("done=gone")
+    assert _lift(site, {"entry": str(entry)}).headers["location"].endswith("done=gone")
+    assert _lift(site, typed).headers["location"].endswith("done=lifted")
     assert suppressions.counts(site.house) == []
     assert [(one["act"], one["by"]) for one in _entries(site)] == [("added", found.actor), ("lifted", found.actor)]
     assert site.house.check() == []
 
 
-def test_a_strangers_address_comes_off_the_list_by_typing_it(site: Site) -> None:
-    """No entry names anybody, so nothing else leads to it."""
+def test_how_many_bounce_for_now_is_told_of_many_only(site: Site) -> None:
+    """Three are too few to be told; of two hundred the page says about how many there are."""
+    signed_in(site, "agent")
+    assert "too few people to be told" in site.client.get("/en/staff/suppression").text
+    _bounced(site, 3)
+    assert "too few people to be told" in site.client.get("/en/staff/suppression").text
+    _bounced(site, 200)
+    site.clock.forward(1)
     signed_in(site, "owner")
-    typed = {"address": "nobody@else.example", "channel": "email", "reason": "bounced"}
-    site.post("/fr/staff/suppression", typed)
-    assert suppressions.latest(site.house, 1)[0].open is False
-    assert _lift(site, typed | {"reason": "objected"}).status_code == 422
-    assert _lift(site, typed).headers["location"].endswith("done=lifted")
+    shown = site.client.get("/en/staff/suppression").text
+    told = re.search(r"about (\d+) people", shown)
+    assert told is not None
+    assert int(told[1]) % 10 == 0
+    assert abs(int(told[1]) - 203) < 80
+
+
+def _bounced(site: Site, count: int) -> None:
+    """The mailboxes of so many more people are full."""
+    some = [new_subject_id() for _ in range(count)]
+    with db.write(site.house.engine) as conn:
+        numbers.allot(conn, some)
+        for one in some:
+            soft_bounces.count(conn, one, "email", site.house.clock())
+
+
+def test_what_a_machine_added_is_lifted_without_the_address(site: Site) -> None:
+    """Its row leads to the person; pressed again it says the same."""
+    found, address = signed_in(site, "agent"), site.shop.permitted[0]
+    suppressions.add(site.house, address, "email", "bounced", by="worker")
+    entry = suppressions.latest(site.house, 1)[0].index
+    assert f'value="{entry}"' in site.client.get("/en/staff/suppression").text
+    for _ in range(2):
+        assert _lift(site, {"entry": str(entry)}).headers["location"].endswith("done=lifted")
+    assert suppressions.counts(site.house) == []
+    assert [(one["act"], one["by"]) for one in _entries(site)[1:]] == [("lifted", found.actor)] * 2
+
+
+def test_the_desk_answers_the_same_whoever_an_address_is(site: Site) -> None:
+    """A stranger's, a customer's, one that is on the list and one that is not: row for row and word for word."""
+    signed_in(site, "owner")
+    suppressions.add(site.house, "listed@else.example", "email", "bounced", by="cli")
+    seen = set()
+    for address in ("nobody@else.example", "listed@else.example", site.shop.permitted[1]):
+        typed = {"address": address, "channel": "email", "reason": "bounced"}
+        answers = [site.post("/fr/staff/suppression", typed), _lift(site, typed), _lift(site, typed)]
+        rows = [(one.act, one.open) for one in suppressions.latest(site.house, 3)]
+        seen.add(str([(one.status_code, one.headers["location"]) for one in answers]) + str(rows))
+    assert len(seen) == 1
+    assert "Aucune aujourd’hui" in site.client.get("/fr/staff/suppression").text
 
 
 @pytest.mark.parametrize(

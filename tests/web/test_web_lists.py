@@ -43,6 +43,8 @@ def test_the_console_shows_lists_and_nobody(site: Site, export: Export) -> None:
     assert export.id[:8] in shown
     assert "Courrier Clair SAS" in shown
     assert "its holder never asked" in shown
+    assert "<code>pacte export</code>" in shown
+    assert "`" not in shown
     assert not [email for email in site.shop.emails if email in shown]
     answer = site.post(f"/en/staff/lists/{export.id}/end", {}, shown="/en/staff/lists")
     assert answer.headers["location"].endswith("staff/lists?done=ended")

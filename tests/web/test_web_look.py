@@ -124,8 +124,13 @@ def test_a_screen(street: Street, screen: Screen, lang: str, width: int, mode: s
         page.on("response", lambda one: loaded.append(one))  # Playwright cannot mark a built-in
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        answer = page.goto(street.address(screen, lang), wait_until="networkidle")
+        answer = page.goto(street.address(screen, lang))
         assert answer is not None
+        broken = violations(page)
+        seen = len(loaded)
+        page.wait_for_load_state("networkidle")  # it was idle all the while, as a rule
+        if len(loaded) != seen:
+            broken = violations(page)
         assert answer.status in (200, 404, 409, 410, 422), answer.status
         assert complaints == [] or answer.status != 200, complaints
         assert {urlsplit(one.url).netloc for one in loaded} == {urlsplit(street.url).netloc}
@@ -135,7 +140,7 @@ def test_a_screen(street: Street, screen: Screen, lang: str, width: int, mode: s
         assert page.locator("h1").count() == 1
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth"), "scrolls sideways"
         assert "{" not in page.inner_text("body"), "a word that was not filled in"
-        assert violations(page) == []
+        assert broken == []
     finally:
         context.close()
 

@@ -39,6 +39,15 @@ def test_a_report_larger_than_any_is_refused(site: Site) -> None:
     assert answer.status_code == 413
 
 
+def test_a_report_that_is_made_to_break_the_reader_is_none(site: Site) -> None:
+    """It is answered as a letter is, whatever stands where an address should."""
+    open_ = b"Content-Type: multipart/report; boundary=B\r\n\r\n--B\r\nContent-Type: message/delivery-status\r\n\r\n"
+    for word in (b"(", b"a:", b"<", b"\0"):
+        said = open_ + b"Action: failed\r\nFinal-Recipient: rfc822;" + word * 1_900 + b"\r\n\r\n--B--\r\n"
+        answer = _post(site, "bounces", said, "message/rfc822", "reports:write")
+        assert (answer.status_code, set(answer.json().values())) == (200, {0}), word
+
+
 def test_an_answer_does_not_say_who_is_known(site: Site) -> None:
     """STOP of a stranger is answered as that of a customer, and nothing is recorded about them."""
     with site.house.reading() as conn:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,18 +15,21 @@ from fastapi.testclient import TestClient
 
 from pacte.app import undoing, unsubscribe
 from pacte.app.people import people_of
+from pacte.app.unsubscribe import Unsubscribe
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY
 from pacte.ledger import log
 from pacte.testing.shop import Shop
+from pacte.vault import index
 from tests.web.conftest import Site, csrf, spoiled
 
 CAMPAIGN = "c" * 32
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
-def _path(site: Site, subject: SubjectId, purpose: str = "newsletter", channel: str = "email") -> str:
-    return urlsplit(unsubscribe.link(site.house, subject, purpose, channel, CAMPAIGN, "en")).path
+def _path(site: Site, subject: SubjectId, purpose: str = "newsletter", channel: str = "email", *, to: str = "") -> str:
+    blind = index.blinder(site.house.keys, "email", "")(to) if to else b""
+    return urlsplit(unsubscribe.link(site.house, subject, purpose, channel, CAMPAIGN, "en", to=blind)).path
 
 
 def _said(site: Site, subject: SubjectId) -> list[tuple[Any, ...]]:
@@ -79,6 +84,102 @@ def test_a_no_is_not_lost_for_its_form(site: Site, email: str, sent: dict[str, A
     path = _path(site, site.subject(email)).removeprefix("/en")
     assert site.client.post(path, follow_redirects=False, **sent).status_code == 200
     assert not _permitted(site, email)
+
+
+_COLUMNS = (
+    "id,mail,phone,first_name,last_name,birth_date,city,postcode,country,region,kind,signup_date,customer_since,"
+    "closed_at,notice,parent_id,remark"
+)
+
+
+@pytest.fixture
+def partner(site: Site, email: str, tmp_path: Path) -> SubjectId:
+    """Somebody else who reads in that mailbox, and said yes to the newsletter by themselves."""
+    row = f"C9000001,{email},,Camille,Roussel,1970-01-02,Lille,59000,France,,private,2026-01-05,2026-01-05,,v3,,"
+    file = tmp_path / "customers.csv"
+    file.write_text(f"{_COLUMNS}\n{row}\n", encoding="utf-8")
+    first = site.subject(email)
+    assert site.house.load(file).accepted == 1
+    with site.house.reading() as conn:
+        (found,) = set(people_of(site.house, conn, f"email:{email}")) - {first}
+    site.house.choose(
+        found, "newsletter", "given", channel="email", by="person", method="web_form", grade="form",
+        authenticated=True, notice="web-2024",
+    )  # fmt: skip
+    site.clock.forward(1)
+    assert _allowed(site, first) == _allowed(site, found) == {True}
+    return found
+
+
+def _allowed(site: Site, *people: SubjectId, purpose: str = "newsletter") -> set[bool]:
+    return {site.house.may(one, purpose, channel="email").permitted for one in people}
+
+
+@pytest.mark.parametrize("form", [ONE_CLICK, {"all": "yes"}, {"purpose": "newsletter"}], ids=str)
+def test_a_no_is_for_everybody_behind_the_mailbox(
+    site: Site, email: str, partner: SubjectId, form: dict[str, str]
+) -> None:
+    """A couple reads one mailbox: the link of one message ends it for both; said again it records nothing more."""
+    mine = {one for one in [partner, *_people(site, email)] if one != partner}.pop()
+    path = _path(site, mine, to=email)
+    assert site.client.post(path, data=form).status_code in (200, 303)
+    assert _allowed(site, mine, partner) == {False}
+    assert ("newsletter", "email", "withdrawn", "message_link") in _said(site, partner)
+    with site.house.reading() as conn:
+        size = log.head(conn).size
+    site.client.post(path, data=form)
+    site.client.post(_path(site, partner, to=email), data=form)
+    with site.house.reading() as conn:
+        assert log.head(conn).size == size
+
+
+def test_an_undo_is_for_everybody_whom_that_no_was_recorded_for(site: Site, email: str, partner: SubjectId) -> None:
+    """Each gets back what they had said themselves; whoever said no by another way stays where they are."""
+    (mine,) = set(_people(site, email)) - {partner}
+    path = _path(site, mine, to=email)
+    _press(site, path)
+    assert _allowed(site, mine, partner) == {False}
+    _press(site, f"{path}/undo", path)
+    assert _allowed(site, mine, partner) == {True}
+    site.clock.forward(1)
+    site.house.choose(partner, "newsletter", "withdrawn", channel="email", by="person", method="phone")
+    _press(site, path)
+    _press(site, f"{path}/undo", path)
+    assert (_allowed(site, mine), _allowed(site, partner)) == ({True}, {False})
+
+
+def test_a_no_is_for_the_address_that_the_message_went_to(site: Site, email: str, partner: SubjectId) -> None:
+    """Whoever gives somebody else's address as their own learns nothing of them by an old link, and ends nothing."""
+    (mine,) = set(_people(site, email)) - {partner}
+    path = _path(site, mine, to="another@mail.example")
+    site.house.choose(mine, "newsletter", "withdrawn", channel="email", by="person", method="phone")
+    assert "You are unsubscribed" in site.get(path).text
+    _press(site, path, all="yes")
+    assert (_allowed(site, mine), _allowed(site, partner)) == ({False}, {True})
+
+
+def test_the_page_is_about_its_reader_and_names_nobody(site: Site, email: str, partner: SubjectId) -> None:
+    """It says what its own reader said, as for anybody else; its button ends it for the mailbox."""
+    (mine,) = set(_people(site, email)) - {partner}
+    path = _path(site, mine, to=email)
+    alone = site.get(_path(site, site.subject(site.shop.permitted[1]))).text
+    shown = site.get(path).text
+    assert _plain(shown, path) == _plain(alone, _path(site, site.subject(site.shop.permitted[1])))
+    assert not {email, "Camille", mine, partner} & set(shown.split())
+    site.house.choose(mine, "newsletter", "withdrawn", channel="email", by="person", method="phone")
+    assert "You are unsubscribed" in site.get(path).text
+    _press(site, path)
+    assert _allowed(site, mine, partner) == {False}
+
+
+def _people(site: Site, email: str) -> list[SubjectId]:
+    with site.house.reading() as conn:
+        return people_of(site.house, conn, f"email:{email}")
+
+
+def _plain(html: str, path: str) -> str:
+    """A page without what is of one link: its token, its form's token."""
+    return re.sub(r"/u/[A-Za-z0-9_-]+", "/u/", html).replace(csrf(html), "").replace(path[3:], "")
 
 
 def test_looking_changes_nothing(site: Site, email: str) -> None:
@@ -163,6 +264,38 @@ def test_a_forwarded_mail_never_re_consents(site: Site, email: str) -> None:
     assert "/undo" not in site.get(path).text
     _press(site, f"{path}/undo", path)
     assert not _permitted(site, email)
+
+
+@pytest.mark.parametrize("how", ["one-click", "complaint", "centre"])
+def test_whoever_said_no_as_well_is_re_consented_by_nobody(site: Site, email: str, how: str) -> None:
+    """A forwarded mail was unsubscribed first; what its reader says then is theirs, though it stands already."""
+    path, subject = _path(site, site.subject(email)), site.as_person(email)
+    friend = Site(site.shop, TestClient(site.client.app, base_url="http://127.0.0.1:8080"))
+    _press(friend, path)
+    site.clock.forward(1e-3)
+    with site.house.reading() as conn:
+        size = log.head(conn).size
+    match how:
+        case "one-click":
+            assert site.client.post(path, data=ONE_CLICK).status_code == 200
+        case "complaint":
+            site.house.commit(Unsubscribe((subject,), "newsletter", "email", method=unsubscribe.BY_COMPLAINT))
+        case "centre":
+            fields = {"purpose": "newsletter", "channel": "email", "act": "off"}
+            assert site.post("/en/me/choices", fields).status_code == 303
+    with site.house.reading() as conn:
+        assert log.head(conn).size == size
+    _press(friend, f"{path}/undo", path)
+    assert not _permitted(site, email)
+
+
+def test_said_twice_by_one_browser_it_can_be_taken_back(site: Site, email: str) -> None:
+    """A button pressed twice is one word of one person."""
+    path = _path(site, site.subject(email))
+    _press(site, path)
+    _press(site, path)
+    _press(site, f"{path}/undo", path)
+    assert _permitted(site, email)
 
 
 def test_an_undo_needs_a_form_of_ours(site: Site, email: str) -> None:

@@ -59,6 +59,16 @@ def test_the_page_leads_to_the_end_of_it(site: Site, used: tuple[str, str, Permi
     assert site.get(leads).status_code == 200
 
 
+def test_what_was_ended_is_not_offered_again(site: Site, used: tuple[str, str, Permit]) -> None:
+    """After the reader's no the page says that it stands, and offers no end of it any more."""
+    _, path, _ = used
+    (leads,) = {one for one in site.get(path).text.split('"') if one.startswith("/en/u/")}
+    unsubscribe.unsubscribe(site.house, unsubscribe.opened(site.house, leads.removeprefix("/en/u/")))
+    page = site.get(path).text
+    assert "/en/u/" not in page
+    assert "You get no more of this." in page
+
+
 def test_looking_at_it_records_nothing(site: Site, used: tuple[str, str, Permit]) -> None:
     """Whoever opens links by machine leaves no trace and changes nothing."""
     _, path, _ = used

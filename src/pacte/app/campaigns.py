@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, Index, String, Table, text
 
-from pacte.app import recipients
+from pacte.app import recipients, reports, turns
 from pacte.app.policies import published
 from pacte.app.shown import TooFew
 from pacte.app.staff import refuse_staff
+from pacte.app.stop import EVERYTHING, over, refuse_stopped
 from pacte.kernel import db
 from pacte.kernel.db import Int64, metadata
-from pacte.kernel.errors import BadInput, Conflict, NotFound, PacteError
+from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant
 
@@ -33,10 +34,16 @@ DRAFT, ENTERING, READY, SENDING, HELD, STOPPED, ENDED = (
 )  # fmt: skip
 """The states of a campaign: `entering` while its people are written down, `ready` until somebody lets it begin, `held`
 until somebody lets it go on."""
+FEW, NOT_ALLOWED, CUT_SHORT = "too_few", "not_allowed", "cut_short"
+"""Why a draft could not be prepared, where the gate gave no reason: too few people; the segment asks for what its
+purpose does not allow; whatever prepared it ended."""
 SENT_BY = ("email", "sms")
 """The channels by which a house writes itself; by others it hands out lists."""
+STANDING = "`pacte stop` says since when, and `pacte stop PURPOSE --lift --reason CODE` lifts it"
 WRITES, HALTS = "messages", "halt"
 """What a member of staff must be allowed who has a campaign sent, and who holds or ends one."""
+REASONS = ("by_hand", "mistake", "complaint", "incident", "committee")
+"""Why somebody holds or ends a campaign; the first where they say nothing."""
 LASTS = 2 * DAY
 """How long a campaign tries to reach people, in microseconds, unless it is given another end."""
 LONGEST = 30 * DAY
@@ -124,32 +131,81 @@ def make(
 def prepare(house: House, name: str, *, by: str, people: Iterable[SubjectId] | None = None) -> Campaign:
     """Declare the use, and enter everybody whom it permits and the segment has; nothing is sent yet.
 
-    One that was cut short begins anew, as does one that waits to be sent. Raises `Conflict` for one that has begun,
-    `Denied` for what the policy does not permit, `TooFew` where fewer people are left than may be told apart.
-    `people`, where given, are in place of the segment's.
+    One that was cut short begins anew, as does one that waits to be sent. Raises `Conflict` for one that has begun, or
+    that is being prepared, `Denied` for what the policy does not permit, `TooFew` where fewer people are left than may
+    be told apart. `people`, where given, are in place of the segment's.
     """
-    campaign = _entering(house, name, by)
+    turn = turns.new()
+    with db.write(house.engine) as conn:
+        claim(conn, name, turn, by, Instant(house.clock()))
     try:
-        use = _declared(house, campaign, by)
-        count = _entered(house, campaign, people if people is not None else _members(house, campaign, use))
-        return _ready(house, campaign, use.id, count)
-    except PacteError:
-        with db.write(house.engine) as conn:
-            recipients.forget(conn, campaign.id)
-            _set(conn, campaign.id, state=DRAFT)
+        return ready(house, name, turn, enter(house, name, turn, by=by, people=people))
+    except BaseException as error:
+        give_up(house, name, turn, why(error))
         raise
 
 
-def _ready(house: House, campaign: Campaign, use: str, count: int) -> Campaign:
-    """Everybody is entered; refuses to go on with too few."""
+def claim(conn: Connection, name: str, turn: str, by: str, now: Instant) -> None:
+    """Take the turn to prepare a campaign; raises `Conflict` where it has begun, or somebody has the turn."""
+    refuse_staff(conn, by, WRITES)
+    campaign, held = of(conn, name), turns.of(conn, name)
+    if campaign.state not in (DRAFT, ENTERING, READY):
+        raise Conflict("this campaign has begun already")
+    if held is not None and held.until > now:
+        raise Conflict("this campaign is being prepared; wait until that is done")
+    turns.take(conn, name, turn, by, now)
+    reports.forget(conn, name)
+    _set(conn, name, state=ENTERING, reason=None)
+
+
+def enter(house: House, name: str, turn: str, *, by: str, people: Iterable[SubjectId] | None = None) -> tuple[str, int]:
+    """Declare the use and write down whom it permits; answers the use and how many they are.
+
+    Raises as `prepare` does, `Conflict` also where the turn was lost meanwhile.
+    """
     with db.write(house.engine) as conn:
-        smallest = published(conn, house.present(conn)).document.segments.smallest
-        # A segment has been looked at already, by the rule of its size.
-        if count == 0 or (campaign.kind == "promotion" and campaign.segment is None and count < smallest):
-            raise TooFew(f"fewer than {smallest} people are left; a campaign to so few would tell who they are")
-        recipients.divide(conn, campaign.id, count)
-        _set(conn, campaign.id, state=READY, use=use, people=count)
-    return replace(campaign, state=READY, use=use, people=count)
+        turns.keep(conn, name, turn, Instant(house.clock()))
+        recipients.forget(conn, name)
+        campaign = of(conn, name)
+    use = _declared(house, campaign, by)
+    count = _entered(house, campaign, turn, people if people is not None else _members(house, campaign, use))
+    with house.reading() as conn:
+        now = house.present(conn)
+        smallest = published(conn, now).document.segments.smallest
+        if count == 0:
+            refuse_stopped(conn, campaign.purpose, now)
+    # A segment has been looked at already, by the rule of its size.
+    if count == 0 or (campaign.kind == "promotion" and campaign.segment is None and count < smallest):
+        raise TooFew(f"fewer than {smallest} people are left; a campaign to so few would tell who they are")
+    return use.id, count
+
+
+def ready(house: House, name: str, turn: str, entered: tuple[str, int]) -> Campaign:
+    """Everybody is entered: the campaign waits to be sent, and the turn is over."""
+    use, count = entered
+    with db.write(house.engine) as conn:
+        turns.keep(conn, name, turn, Instant(house.clock()))
+        recipients.divide(conn, name, count)
+        _set(conn, name, state=READY, use=use, people=count)
+        turns.end(conn, name, turn)
+        return of(conn, name)
+
+
+def give_up(house: House, name: str, turn: str, code: str) -> None:
+    """The campaign is a draft again, for `code`; where the turn is another's by now, nothing changes."""
+    with db.write(house.engine) as conn:
+        if turns.end(conn, name, turn):
+            recipients.forget(conn, name)
+            reports.forget(conn, name)
+            _set(conn, name, state=DRAFT, reason=code, people=0)
+
+
+def why(error: BaseException) -> str:
+    """The code that says of a draft why it could not be prepared."""
+    if isinstance(error, Denied):
+        return error.code
+    found = {TooFew: FEW, BadInput: NOT_ALLOWED}
+    return next((code for kind, code in found.items() if isinstance(error, kind)), CUT_SHORT)
 
 
 def go(house: House, name: str, *, by: str) -> Campaign:
@@ -163,6 +219,7 @@ def go(house: House, name: str, *, by: str) -> Campaign:
         until = Instant(now + campaign.until - campaign.made)
         begun = replace(campaign, state=SENDING, started=now, until=until)
         _set(conn, name, state=SENDING, started=now, until=until)
+        reports.forget(conn, name)
         _record(house, conn, begun, "started", by)
     return begun
 
@@ -179,7 +236,13 @@ def hold(house: House, name: str, reason: str, *, by: str) -> Campaign:
 
 
 def resume(house: House, name: str, *, by: str) -> Campaign:
-    """Let a campaign go on that is held."""
+    """Let a campaign go on that is held; raises `Conflict` while a stop would hold it again."""
+    with house.reading() as conn:
+        campaign = of(conn, name)
+        if campaign.state == READY:
+            raise Conflict("this campaign has not begun; `pacte campaign send` lets it begin")
+        if campaign.state == HELD and over(conn, campaign.purpose, house.present(conn)) is not None:
+            raise Conflict(f"the purpose `{campaign.purpose}` is stopped: the campaign stays held; {STANDING}")
     return _turned(house, name, {HELD}, SENDING, "resumed", "", by)
 
 
@@ -201,6 +264,22 @@ def finish(house: House, name: str) -> None:
         now = house.present(conn)
         _set(conn, name, state=ENDED, ended=now)
         _record(house, conn, replace(campaign, state=ENDED), "ended", "worker", counts=counts)
+
+
+def remove(house: House, name: str, *, by: str) -> None:
+    """Take away a campaign that has not begun; raises `Conflict` for any other, and while it is being prepared."""
+    with db.write(house.engine) as conn:
+        refuse_staff(conn, by, WRITES)
+        campaign, held = of(conn, name), turns.of(conn, name)
+        if campaign.state not in (DRAFT, ENTERING, READY):
+            raise Conflict(f"this campaign is `{campaign.state}`; only one that has not begun can be removed")
+        if held is not None and held.until > house.clock():
+            raise Conflict("this campaign is being prepared; wait until that is done")
+        recipients.forget(conn, name)
+        reports.forget(conn, name)
+        if held is not None:
+            turns.end(conn, name, held.name)
+        db.run(conn, "DELETE FROM campaign WHERE id = ?", (name,))
 
 
 def of(conn: Connection, name: str) -> Campaign:
@@ -235,25 +314,25 @@ def sending(conn: Connection, channels: Collection[str]) -> list[str]:
     return [name for name, channel in found if channel in channels]
 
 
-def any_sending(conn: Connection) -> bool:
-    """Whether any campaign is being sent."""
-    return bool(db.fetch(conn, f"SELECT 1 FROM campaign WHERE {_SENDING} LIMIT 1"))
+def heeding(conn: Connection, scope: str, now: Instant) -> list[Campaign]:
+    """The campaigns that are being sent and that a stop of this purpose, or of everything, holds."""
+    return [
+        one
+        for one in listed(conn, 1_000)
+        if one.state == SENDING
+        and (found := over(conn, one.purpose, now)) is not None
+        and scope in (found.scope, one.purpose, EVERYTHING)
+    ]
+
+
+def may_be_sent(conn: Connection) -> bool:
+    """Whether any campaign is being sent, or is ready to be."""
+    return bool(db.fetch(conn, f"SELECT 1 FROM campaign WHERE state IN ('{READY}', '{SENDING}') LIMIT 1"))
 
 
 def is_sending(conn: Connection, name: str) -> bool:
     """Whether this campaign is being sent."""
     return bool(db.fetch(conn, f"SELECT 1 FROM campaign WHERE id = ? AND {_SENDING}", (name,)))
-
-
-def _entering(house: House, name: str, by: str) -> Campaign:
-    with db.write(house.engine) as conn:
-        refuse_staff(conn, by, WRITES)
-        campaign = of(conn, name)
-        if campaign.state not in (DRAFT, ENTERING, READY):
-            raise Conflict("this campaign has begun already")
-        recipients.forget(conn, name)
-        _set(conn, name, state=ENTERING)
-    return replace(campaign, state=ENTERING)
 
 
 def _declared(house: House, campaign: Campaign, by: str) -> Any:
@@ -268,10 +347,11 @@ def _members(house: House, campaign: Campaign, use: Any) -> Iterator[SubjectId]:
     return iter(members(house, use, campaign.segment))
 
 
-def _entered(house: House, campaign: Campaign, people: Iterable[SubjectId]) -> int:
+def _entered(house: House, campaign: Campaign, turn: str, people: Iterable[SubjectId]) -> int:
     place, left = 0, iter(people)
     while some := list(islice(left, recipients.TOGETHER)):  # nobody waits while everybody is looked for
         with db.write(house.engine) as conn:
+            turns.keep(conn, campaign.id, turn, Instant(house.clock()))
             place = recipients.enter(conn, campaign.id, some, place, house.clock())
     return place
 

@@ -6,8 +6,8 @@ are the same for every message of a kind: who writes, why, the notice, how to st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from email.utils import parseaddr
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from pacte.uses.message import mime
 from pacte.uses.message.mime import Envelope, build
 from pacte.uses.message.model import Message, placeholders
 from pacte.uses.message.render import Frame, render
-from pacte.vault import sealed
+from pacte.vault import index, sealed
 
 if TYPE_CHECKING:
     from pacte.app.campaigns import Campaign
@@ -52,13 +52,15 @@ NO_ADDRESS = "no_address"
 class Ready:
     """One message, ready to be handed over: its name, from and to whom on the envelope, and its bytes.
 
-    A text message has no sender here, and is packed for its service.
+    A text message has no sender here, and is packed for its service. `made_of` is the state of the person's data that
+    it was made of, see `Writer.holds_for`.
     """
 
     name: str
     sender: str
     to: Redacted[str]
     body: bytes = field(repr=False)
+    made_of: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -117,18 +119,34 @@ class Writer:
         return found
 
     def write(self, permits: Mapping[Row, Permit]) -> dict[Row, Ready | str]:
-        """A message for each of these people, or why there is none; raises nothing for one person's values."""
+        """A message for each of these people, or why there is none.
+
+        Raises `BadInput` where none can be made, for what the settings or the policy say; never for a person's values.
+        """
         by_subject = {row.subject: permit for row, permit in permits.items()}
         with self.house.reading() as conn:
             now = self.house.present(conn)
-            opened = sealed.get_each(
-                conn, self.house.keys, by_subject, set(self._groups.values()), now, self._groups.keys()
-            )
+            opened = sealed.get_each(conn, self.house.keys, by_subject, self._sealed, now, self._groups.keys())
             languages = self._languages(conn, list(by_subject))
-        sealer = Sealer.of(self.house)
-        return {
-            row: self._one(row, permit, opened.get(row.subject), languages, sealer) for row, permit in permits.items()
+            states = sealed.prints(conn, self._sealed, list(by_subject))
+        sealer, blind = Sealer.of(self.house), self._blind()
+        made = {
+            row: self._one(row, permit, opened.get(row.subject), languages, (sealer, blind))
+            for row, permit in permits.items()
         }
+        return {
+            row: one if isinstance(one, str) else replace(one, made_of=states.get(row.subject, b""))
+            for row, one in made.items()
+        }
+
+    def holds_for(self, conn: Connection, subject: SubjectId, message: Ready) -> bool:
+        """Whether what a message was made of is still what is kept: an address may have been corrected since."""
+        return sealed.prints(conn, self._sealed, [subject]).get(subject, b"") == message.made_of
+
+    @cached_property
+    def _sealed(self) -> frozenset[str]:
+        """The groups in which what a message opens is sealed."""
+        return frozenset(self._groups.values())
 
     def _one(
         self,
@@ -136,29 +154,38 @@ class Writer:
         permit: Permit,
         opened: Redacted[dict[str, Any]] | None,
         languages: Mapping[SubjectId, str],
-        sealer: Sealer,
+        links: tuple[Sealer, Callable[[str], bytes]],
     ) -> Ready | str:
         values = opened.reveal() if opened is not None else {}
-        to = next((str(values[name]) for name in self.addressed if values.get(name)), "")
+        to = self._to(values)
         if not to:
             return NO_ADDRESS
         lang = languages.get(row.subject, "")
         lang = lang if lang in self.message.texts else self._language
-        frame = self._frame(row, permit, lang, sealer)
+        frame = self._frame(row, permit, lang, links[0], links[1](to))
         shown = {name: Redacted(value) for name, value in values.items()}
-        try:
-            rendered = render(self.message, lang, shown, frame)
-            return self._enveloped(row, lang, to, rendered, frame)
-        except BadInput:  # an address that no mail can be sent to
-            return NO_ADDRESS
+        return self._enveloped(row, lang, to, render(self.message, lang, shown, frame), frame)
 
-    def _frame(self, row: Row, permit: Permit, lang: str, sealer: Sealer) -> Frame:
+    def _to(self, values: Mapping[str, Any]) -> str:
+        """The address that a message goes to, empty where there is none that one can be sent to."""
+        found = next((str(values[name]) for name in self.addressed if values.get(name)), "")
+        try:
+            return found if self.campaign.channel == SMS or not found else mime.address(found)
+        except BadInput:
+            return ""
+
+    def _blind(self) -> Callable[[str], bytes]:
+        """What makes the blind value of an address of this channel, as the vault's index has it."""
+        return index.blinder(self.house.keys, ADDRESS[self.campaign.channel], self.house.settings.region)
+
+    def _frame(self, row: Row, permit: Permit, lang: str, sealer: Sealer, to: bytes) -> Frame:
         company, reason, notice = self._frames[lang]
         one = self.campaign
-        stop = unsubscribe.link(self.house, row.subject, one.purpose, one.channel, one.id, lang, sealer)
+        stop = unsubscribe.link(self.house, row.subject, one.purpose, one.channel, one.id, lang, sealer, to)
         asked = why.link(self.house, UseId(permit.use), lang, self._why)
         ending = stop if one.kind == "promotion" else ""
-        return Frame(company, self.policy.controller.contact, reason, asked, notice, ending, "")
+        postal = self.policy.controller.postal or "" if one.kind == "promotion" else ""
+        return Frame(company, self.policy.controller.contact, reason, asked, notice, ending, "", postal)
 
     def _enveloped(self, row: Row, lang: str, to: str, rendered: Any, frame: Frame) -> Ready:
         name = message_ids.name(self._key, self.campaign.id, row.place, row.subject)
@@ -177,7 +204,7 @@ class Writer:
         )
         body = build(rendered, lang, envelope)
         signed = body if self.signer is None else self.signer.sign(body)
-        return Ready(name, self._return_path(name), Redacted(mime.address(to)), signed)
+        return Ready(name, self._return_path(name), Redacted(to), signed)
 
     def _return_path(self, name: str) -> str:
         """Where the server of the recipient sends what it could not deliver; it names the message."""

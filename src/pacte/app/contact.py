@@ -63,14 +63,23 @@ def refusals(
 
     By all that is recorded so far, the caller's own transaction with it. It does not say that anybody may be written
     to: that is the gate's to say, before. Whoever is left out may be reached. What `campaign` has noted of them itself
-    does not count against it.
+    does not count against it. Where the clock says less than the ledger's last entry, one of them is wrong: the hours
+    must allow it by both.
     """
-    found = stored.load_in_force(conn, now, log.head(conn).size)
-    table = None if found is None else found[2]
+    head = log.head(conn)
+    rules = stored.load_in_force(conn, now, head.size)
+    table = None if rules is None else rules[2]
     reach = Reach(rules_of(table), kind, channel, now)
     facts = _Known(conn, house, table, channel, now, campaign).of(people)
-    answers = ((person, reach.refusal(facts[person])) for person in facts)
-    return {person: refusal for person, refusal in answers if refusal is not None}
+    found = {person: said for person in facts if (said := reach.refusal(facts[person])) is not None}
+    clock = house.clock()
+    if clock < head.time:
+        by_clock = Reach(rules_of(table), kind, channel, clock)
+        for person in facts.keys() - found.keys():
+            said = by_clock.refusal(facts[person])
+            if said is not None and said.until is not None:
+                found[person] = said
+    return found
 
 
 def rules_of(table: RuleTable | None) -> ContactRules:

@@ -18,7 +18,7 @@ from pacte.kernel.errors import BadInput
 if TYPE_CHECKING:
     from pacte.app.house import House
 
-_HERE = ("127.0.0.1", "::1", "localhost")
+HERE = ("127.0.0.1", "::1", "localhost")
 """A server on this machine hands mail on under a name that the settings do not say: the domain's own servers may."""
 
 
@@ -63,6 +63,7 @@ def judge(house: House) -> Iterator[tuple[str, str, str]]:
 def records(house: House) -> list[Record]:
     """What to publish: who may send for the domain (SPF), the key (DKIM), what to do with all other mail (DMARC).
 
+    A name has one record of SPF: what is proposed is to be merged into the one that is there. Source: RFC 7208 §3.2.
     Raises `BadInput` for a key of no use.
     """
     settings = house.settings.mail
@@ -73,7 +74,8 @@ def records(house: House) -> list[Record]:
     back = domain_of(settings.bounces) or sender
     reports = parseaddr(settings.complaints or settings.bounces or settings.sender)[1]
     return [
-        Record(back, f"v=spf1 {'a mx' if settings.host in _HERE else f'a:{settings.host}'} -all"),
+        # `~all`: whoever forgets a server of theirs loses no mail by it.
+        Record(back, f"v=spf1 {'a mx' if settings.host in HERE else f'a:{settings.host}'} ~all"),
         *([Record(*found.record)] if found else []),
         Record(f"_dmarc.{sender}", f"v=DMARC1; p=quarantine; rua=mailto:{reports}"),
     ]

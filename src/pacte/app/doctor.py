@@ -53,7 +53,7 @@ def examine(house: House) -> list[Finding]:
             found.append(Finding("error", "anchors_behind"))
         found += [Finding("error", "lake_damaged", problem) for problem in segments.check(conn, house.lake)]
     mail = (Finding(*one) for one in deliverability.judge(house))
-    return [*found, *_pictures(house), *_files(house), *_lists(house), *mail]
+    return [*found, *_pictures(house), *_files(house), *_waiting(house), *mail]
 
 
 def _pictures(house: House) -> Iterator[Finding]:
@@ -63,13 +63,19 @@ def _pictures(house: House) -> Iterator[Finding]:
         yield Finding("warning", "pictures_missing" if now.browser else "pictures_browser", str(now.missing))
 
 
-def _lists(house: House) -> Iterator[Finding]:
-    """Lists for use outside that lie here longer than they may, and partners' lists whose people should know by now."""
-    from pacte.app import partners
-    from pacte.app.exports import overdue
+def _waiting(house: House) -> Iterator[Finding]:
+    """Campaigns that cannot leave, reports unread, lists that lie here too long, partners' people who should know."""
+    from pacte.app import bounces, partners, readiness
+    from pacte.app.exports import overdue, watched
 
+    for code, name in readiness.waiting(house):
+        yield Finding("warning", f"campaign_{code}", name[:8])
+    if aside := bounces.unread(house):
+        yield Finding("warning", "reports_unread", str(aside))
     if left := overdue(house):
         yield Finding("error", "lists_overdue", str(left))
+    if out := watched(house):
+        yield Finding("warning", "seeds_known", str(out))
     with house.reading() as conn:
         late = partners.untold(conn, house.clock())
     if late:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,10 @@ FOLDER = "exports"
 """The folder of a house where lists lie."""
 REFERENCE = "reference"
 """The first column of every list."""
-_FORMULA = ("=", "@", "+", "-", "\t", "\r")
+_COMPUTED = re.compile(
+    r"(^|[;\t\r\n])"  # where a cell begins, also for a spreadsheet that takes something else than commas for separators
+    r"(?=(?:[^\S\t\r\n]|\")*[=@+\-\uff1d\uff20\uff0b\uff0d])(?!\+[\d ]+(?:[;\t\r\n]|\Z))"
+)
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def write(folder: Path, export: str, columns: Sequence[str], rows: Iterable[Sequ
     target = path_of(folder, export)
     part, count = make_private(target.with_suffix(".new")), 0
     with part.open("w", encoding="utf-8", newline="") as out:
-        lines = csv.writer(out)
+        lines = csv.writer(out, quoting=csv.QUOTE_ALL)
         lines.writerow([REFERENCE, *columns])
         for row in rows:
             lines.writerow([row[0], *map(_plain, row[1:])])
@@ -92,6 +96,5 @@ def lying(house: Path) -> set[str]:
 
 
 def _plain(value: str) -> str:
-    """A value that no spreadsheet takes for a formula; a telephone number may begin with `+`."""
-    starts = value.startswith(_FORMULA) and not value.lstrip("+").replace(" ", "").isdecimal()
-    return f"'{value}" if starts else value
+    """A value in which no spreadsheet finds a formula, wherever it takes a cell to begin; a telephone number stays."""
+    return _COMPUTED.sub(r"\1'", value)

@@ -28,6 +28,7 @@ from pacte.gate.handed import handed
 from pacte.gate.rules import role
 from pacte.intake.people import identity_groups
 from pacte.kernel import crash, db, jobs
+from pacte.kernel.canonical import Json
 from pacte.kernel.db import Int64, metadata
 from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound, named
 from pacte.kernel.files import make_private
@@ -35,6 +36,7 @@ from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import DAY, Instant, to_iso
 from pacte.kernel.jobs import Job
 from pacte.policy.model import PolicyFile
+from pacte.policy.vocabulary import SERVICE
 from pacte.vault import sealed
 
 if TYPE_CHECKING:
@@ -172,12 +174,13 @@ def collect(house: House, name: str, to: Path, *, by: str) -> Export:
         _refuse_over(export, house.present(conn))
     if to.suffix == ".json":
         raise BadInput("the list is written as CSV, and its header beside it as JSON; name the file so")
-    gone = withdrawn.withdrawn(house, export)
-    left = export.people - len(gone.references)
     with house.writing() as conn:
         refuse_staff(conn, by, WRITES)
         now = house.present(conn)
         _refuse_over(of(conn, name), now)
+        # Asked under the write lock: whose no was recorded before this commit is not handed out.
+        gone = withdrawn.at(conn, house, export)
+        left = export.people - len(gone.references)
         if left <= 0:
             raise Conflict("nobody of this list may be reached any more; end it")
         with export_files.holding(house.path) as folder:
@@ -293,6 +296,14 @@ def overdue(house: House) -> int:
     return len(export_files.lying(house.path) - waiting)
 
 
+def watched(house: House) -> int:
+    """How many lists by telephone are out on which the seed's number is one that everybody may know."""
+    if house.settings.lists.phone:
+        return 0
+    with house.reading() as conn:
+        return sum(one.state != ENDED and IDENTITY[one.channel] == "phone" for one in listed(conn, 100_000))
+
+
 def _wanted(document: PolicyFile, purpose: str, channel: str, recipient: str, lasts: int | None) -> _Wanted:
     if channel not in IDENTITY:
         raise BadInput(f"a list is for one of {', '.join(f'`{one}`' for one in IDENTITY)}")
@@ -318,7 +329,7 @@ def _wanted(document: PolicyFile, purpose: str, channel: str, recipient: str, la
             f"purpose {named(purpose)} uses no field that the policy declares as `identity: {IDENTITY[channel]}`; "
             f"without one nobody is reached by `{channel}`"
         )
-    kind = "service" if declared.kind == "service" else "promotion"
+    kind = "service" if declared.kind in SERVICE else "promotion"
     return _Wanted(purpose, channel, recipient, kind, kinds, length)
 
 
@@ -417,10 +428,11 @@ def _said(house: House, export: Export, left: Mapping[str, Sequence[SubjectId]])
     """Settle the numbers that may be shown of a list, and keep them."""
     with house.reading() as conn:
         on = [person for _, person, _ in withdrawn.people_of(conn, export.id) if person]
+    what: dict[str, Json] = {"purpose": export.purpose, "channel": export.channel}
     said = {
-        "all": shown.number_of(house, {"export": export.id, "all": 1}, on),
+        "all": shown.number_of(house, {"list": "all", **what}, on, export.id),
         "refused": {
-            reason: shown.number_of(house, {"export": export.id, "refused": reason}, people)
+            reason: shown.number_of(house, {"list": "refused", "reason": reason, **what}, people, export.id)
             for reason, people in sorted(left.items())
         },
     }

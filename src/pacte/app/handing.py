@@ -67,6 +67,7 @@ class Door(Protocol):
     def hand(self, message: Ready, begun: Callable[[], None]) -> Answer:
         """Hand over a message that was offered. `begun` is called before its first byte: from there on it may arrive.
 
+        Where `begun` raises, nothing of it leaves.
         Raises `Away` where nothing was taken, `Unanswered` where nobody knows.
         """
         ...
@@ -132,10 +133,18 @@ class Server:
             code, said = smtp.getreply()
             if code != 354:
                 return _answer(code, said)
-            begun()
-            smtp.send(_dotted(message.body))
         except (smtplib.SMTPException, OSError):
             self.close()
+            raise Away from None
+        try:
+            begun()
+        except BaseException:  # it must not leave: the server, which waits for it, is hung up on
+            self._hang_up()
+            raise
+        try:
+            smtp.send(_dotted(message.body))
+        except (smtplib.SMTPException, OSError):
+            self._hang_up()
             raise Away from None
         try:
             code, said = smtp.getreply()
@@ -153,6 +162,11 @@ class Server:
         if self._smtp is not None:
             with suppress(smtplib.SMTPException, OSError):
                 self._smtp.quit()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End the connection without a word."""
+        if self._smtp is not None:
             with suppress(OSError):
                 self._smtp.close()
         self._smtp, self._sent, self._named = None, 0, False
@@ -202,12 +216,9 @@ class _Folder:
 
 
 def _dotted(message: bytes) -> bytes:
-    """The message as it goes over the wire: CRLF ends, dots doubled, the final dot."""
-    lines = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-    if lines.startswith(b"."):
-        lines = b"." + lines
-    ended = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
-    return ended.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    """The message, whose lines end in CRLF, as it goes over the wire: dots doubled, the final dot. RFC 5321 §4.5.2."""
+    first = b"." if message.startswith(b".") else b""
+    return first + message.replace(b"\r\n.", b"\r\n..") + b".\r\n"
 
 
 def _answer(code: int, said: bytes) -> Answer:

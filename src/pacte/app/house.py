@@ -238,7 +238,7 @@ class House:
         try:
             self.anchoring.close()
         finally:
-            self.engine.dispose()
+            db.dispose(self.engine)
             self.keys.close()
 
     def __enter__(self) -> House:

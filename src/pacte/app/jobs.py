@@ -63,13 +63,15 @@ def _end_evidence(house: House, _job: Job, now: Instant) -> None:
 
 
 def _prune(house: House, _job: Job, now: Instant) -> None:
-    from pacte.app import exports, shadow
+    from pacte.app import exports, partners, remembered, shadow
     from pacte.app.house import QUARANTINE
     from pacte.intake import quarantine
 
     quarantine.expire(house.path / QUARANTINE, house.keys, now)
     pending.end(house, now)
     shadow.prune(house, now)
+    remembered.prune(house.engine, now)
+    partners.prune(house, now)
     with db.write(house.engine) as conn:
         commits.prune(conn, now)
         links.prune(conn, now)
@@ -128,6 +130,13 @@ def _end_list(house: House, job: Job, _now: Instant) -> Later | None:
     return None if again is None else Later(again)
 
 
+def _prepare_campaign(house: House, job: Job, now: Instant) -> Later | None:
+    from pacte.app.preparing import prepare
+
+    again = prepare(house, job, now)
+    return None if again is None else Later(again)
+
+
 def _keep_forms(house: House, job: Job, now: Instant) -> Later | Ended | None:
     from pacte.app import forms, pictures
 
@@ -153,6 +162,7 @@ HANDLERS: Mapping[str, Handler] = {
     READ_REPORTS: _read_reports,
     "confirm_sms": _confirm_sms,
     "end_list": _end_list,
+    "prepare_campaign": _prepare_campaign,
     "end_evidence": _end_evidence,
     "prune": _prune,
     "compact": _compact,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from pacte.kernel.turns import close_held, open_to_hold
 
 FOLDER = "sending"
 """The folder of a house where journals lie."""
+UNKNOWN = "unknown"
+"""Where nobody can say since when this machine runs, nothing that a journal lacks is certain."""
+_LINE = re.compile(r"(begun|taken|left) ([0-9a-f]{32}) (\d+)")
 BEGUN, TAKEN, LEFT = "begun", "taken", "left"
 """A message is handed over from here on; the server took it; the server did not take it, and never will."""
 
@@ -44,9 +48,11 @@ class Journal:
 
     def _write(self, line: str) -> None:
         try:
-            os.write(self._descriptor, line.encode())
+            whole = os.write(self._descriptor, line.encode()) == len(line)
         except OSError:
-            raise Unsafe("the journal of what is sent cannot be written; nothing is sent without it") from None
+            whole = False
+        if not whole:  # a disk that is full takes a part of it and says nothing
+            raise Unsafe("the journal of what is sent cannot be written; nothing is sent without it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +77,16 @@ def left_by(folder: Path, worker: str) -> Left:
     except (OSError, UnicodeDecodeError):
         return Left({}, whole=False)
     *lines, cut = content.split("\n")
-    if not lines or lines[0] != f"boot {_boot()}":
+    if not lines or lines[0] != f"boot {_boot()}" or _boot() == UNKNOWN:
         return Left({}, whole=False)
     words: dict[tuple[str, int], str] = {}
+    whole = not cut
     for line in lines[1:]:
-        word, campaign, place = line.split(" ")
-        words[campaign, int(place)] = word
-    return Left(words, whole=not cut)
+        if found := _LINE.fullmatch(line):
+            words[found[2], int(found[3])] = found[1]
+        else:  # cut in its middle, when the disk was full
+            whole = False
+    return Left(words, whole)
 
 
 def dead(folder: Path) -> list[str]:
@@ -96,7 +105,9 @@ def _journals(folder: Path) -> Iterator[Path]:
 
 def _is_held(path: Path) -> bool:
     try:
-        descriptor = open_to_hold(path)
+        descriptor = open_to_hold(path, make=False)
+    except FileNotFoundError:
+        return False
     except OSError:
         return True
     try:
@@ -113,4 +124,4 @@ def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
-        return "unknown"
+        return UNKNOWN

@@ -89,9 +89,11 @@ class Lease:
             return found
         act = moment.act("worker")
         question = Question(campaign.purpose, act.present, moment.head.size, self.fields, campaign.channel)
+        known = {row.subject: moment.numbered.get(row.subject) for row in rows}
+        numbers = {subject: None if person is None else person.no for subject, person in known.items()}
+        answers = use.intend_each(conn, numbers, question, act)
         for row in rows:
-            person = moment.numbered.get(row.subject)
-            answer = use.intend_one(conn, row.subject, question, act, None if person is None else person.no)
+            answer = answers[row.subject]
             if isinstance(answer, Intended):
                 found.permitted[row] = answer.for_message(campaign.id, campaign.message)
             elif answer.reason.code == STOPPED:
@@ -119,7 +121,7 @@ class Lease:
 
     def _write(self, conn: Connection, recorded: Recorded, found: _Found, now: Instant) -> None:
         recipients.renew(conn, self.block, now)
-        settle(conn, self.campaign, self.before, now)
+        settle(conn, self.campaign, self.before, now, self.block.worker)
         outcomes = [Outcome(row.place, row.subject, REFUSED, reason) for row, reason in found.refused.items()]
         outcomes += [
             Outcome(row.place, row.subject, QUEUED, reason, due) for row, (reason, due) in found.put_off.items()
@@ -142,11 +144,18 @@ class _Found:
     lost: bool = False
 
 
-def settle(conn: Connection, campaign: Campaign, outcomes: Sequence[Outcome], now: Instant) -> None:
-    """Write down what became of leased people; whoever was not written to after all does not count as reached."""
-    recipients.settle(conn, campaign.id, outcomes, now)
+def settle(conn: Connection, campaign: Campaign, outcomes: Sequence[Outcome], now: Instant, worker: str) -> None:
+    """Write down what became of people whom a worker has leased, as far as it still has.
+
+    Whoever was not written to after all does not count as reached.
+    """
+    if not outcomes:
+        return
+    own = recipients.still_leased(conn, campaign.id, worker, [one.place for one in outcomes])
+    mine = [one for one in outcomes if one.place in own]
+    recipients.settle(conn, campaign.id, mine, now)
     reached = (SENT, UNCERTAIN)
-    contact.forget(conn, [(one.subject, campaign.id) for one in outcomes if one.state not in reached])
+    contact.forget(conn, [(one.subject, campaign.id) for one in mine if one.state not in reached])
 
 
 def _leased(found: _Found, written: Recorded) -> Leased:

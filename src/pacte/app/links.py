@@ -121,6 +121,12 @@ def once(conn: Connection, name: str, until: Instant) -> bool:
     return db.run(conn, "INSERT INTO link_spent (token, until) VALUES (?, ?) ON CONFLICT DO NOTHING", row).rowcount == 1
 
 
+def was_spent(conn: Connection, name: str) -> bool:
+    """Whether something of this name was spent; see `once`."""
+    spent = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    return bool(db.fetch(conn, "SELECT 1 FROM link_spent WHERE token = ?", (spent,)))
+
+
 def prune(conn: Connection, now: Instant) -> int:
     """Forget spent tokens that have expired by themselves; returns how many."""
     return db.run(conn, "DELETE FROM link_spent WHERE until <= ?", (now,)).rowcount

@@ -11,11 +11,12 @@ from pacte.app.ahead import days_ahead
 from pacte.app.ask import ACCOUNTABILITY
 from pacte.app.choose import published
 from pacte.app.house import MAPPING, QUARANTINE, House
+from pacte.app.inflight import no_message_to
 from pacte.gate import rules as stored
 from pacte.intake.load import LoadReport, Stores, load_file
 from pacte.intake.mapping import load_mapping
 from pacte.intake.quarantine import expire, open_quarantine
-from pacte.kernel.errors import BadInput
+from pacte.kernel.errors import BadInput, Conflict
 from pacte.kernel.files import make_private
 from pacte.kernel.instant import DAY
 
@@ -37,11 +38,17 @@ def load(
 ) -> LoadReport:
     """Load one file under the policy in force; raises `BadInput` for a file that no source of the mapping describes.
 
-    Of a `bought` file nobody enters who is suppressed or known; see `app.partners`.
+    Of a `bought` file nobody enters who is suppressed or known; see `app.partners`. Raises `Conflict` where any other
+    comes under the source of a partner's list.
     """
+    from pacte.app import partners
+
     with house.reading() as conn:
         now = house.present(conn)
         policy = published(conn, now).document
+        mapping = load_mapping(house.path / MAPPING, policy)
+        if not bought and partners.came(conn, mapping.source_for(path, source).provenance):
+            raise Conflict("this source is a partner's list: `pacte partner enter` brings it in, with its proof")
         standing_ahead = days_ahead(conn, now, RHYTHM) > 0
     stores = Stores(
         writing=house.writing,
@@ -49,10 +56,11 @@ def load(
         lake=house.lake,
         quarantine=house.path / QUARANTINE,
         policy=policy,
-        mapping=load_mapping(house.path / MAPPING, policy),
+        mapping=mapping,
         signer=house.signer,
         region=house.settings.region,
         bought=bought,
+        ending=lambda people: no_message_to(house, people),
     )
     if not standing_ahead:  # what has ended then goes by the worker, or at the next load
         expire(stores.quarantine, house.keys, now)

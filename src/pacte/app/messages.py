@@ -68,7 +68,7 @@ class Saved:
 
 def findings(house: House, message: Message) -> list[Finding]:
     """What there is to say of a message beside the policy in force; raises `Denied` where there is none."""
-    return check(message, document(house))
+    return check(message, document(house), house.settings.web.url)
 
 
 def save(house: House, message: Message, *, by: str, seen: int | None = None) -> Saved:
@@ -80,7 +80,7 @@ def save(house: House, message: Message, *, by: str, seen: int | None = None) ->
     with house.writing() as conn:
         refuse_staff(conn, by, WRITES)
         now = house.present(conn)
-        refuse(message, published(conn, now).document)
+        refuse(message, published(conn, now).document, house.settings.web.url)
         last = _latest(conn, message.name)
         if seen is not None and seen != (last.version if last else 0):
             raise Conflict(f"the message `{message.name}` was saved by somebody else meanwhile; look at it, then save")
@@ -152,13 +152,16 @@ def sendable(house: House, digest: str) -> Message:
     with house.reading() as conn:
         if not db.fetch(conn, "SELECT 1 FROM message WHERE digest = ? AND removed IS NULL LIMIT 1", (digest,)):
             raise NotFound("this message was removed; save it again to send it")
-    refuse(found, document(house))
+    refuse(found, document(house), house.settings.web.url)
     return found
 
 
-def refuse(message: Message, policy: PolicyFile, name: str = "") -> None:
-    """Raise `PolicyError` with all that stops a message beside a policy; `name` is its file."""
-    if found := stopping(check(message, policy)):
+def refuse(message: Message, policy: PolicyFile, site: str, name: str = "") -> None:
+    """Raise `PolicyError` with all that stops a message beside a policy; `name` is its file.
+
+    `site` is the public address of the house.
+    """
+    if found := stopping(check(message, policy, site)):
         raise PolicyError([said(one, message, name) for one in found])
 
 

@@ -163,12 +163,12 @@ def _settled(house: House, month: Instant, found: _People) -> Iterator[tuple[_Ab
     """These people as numbers that may be shown."""
     key, order = house.keys.house_key(members.KEY), sorted(found)
     crowds = [drawn(key, np.unique(np.concatenate(found[about]))).crowd() for about in order]
-    asked = [shown.about(house, _meaning(month, *about), crowd) for about, crowd in zip(order, crowds, strict=True)]
-    yield from zip(order, shown.parts(house, asked), strict=True)
+    asked = [shown.about(house, _what(*about), crowd, month) for about, crowd in zip(order, crowds, strict=True)]
+    yield from zip(order, shown.settle(house, asked), strict=True)
 
 
-def _meaning(month: Instant, purpose: str, outcome: str, reason: str) -> Json:
-    return {"month": month, "purpose": purpose, "outcome": outcome, "reason": reason}
+def _what(purpose: str, outcome: str, reason: str) -> Json:
+    return {"purpose": purpose, "outcome": outcome, "reason": reason}
 
 
 def _found(conn: Connection, start: Instant, stop: Instant) -> _People:

@@ -78,6 +78,7 @@ class PartnerList:
 def enter(house: House, path: Path, source: str, proof: Path, *, by: str) -> tuple[PartnerList, LoadReport]:
     """Enter a partner's list under a source of the mapping, with the seller's proof; cut short, it goes on from there.
 
+    Where another file of a list whose people were told brings in more, they have a month of their own to be told in.
     Raises `BadInput` where the proof is empty, which is recorded, or where the mapping names a notice; `Conflict` where
     another list came under this source.
     """
@@ -95,16 +96,19 @@ def enter(house: House, path: Path, source: str, proof: Path, *, by: str) -> tup
         values = tuple(getattr(list_, name) for name in _COLUMNS)
         marks = ", ".join("?" * len(_COLUMNS))
         db.run(conn, f"INSERT INTO partner_list ({_QUOTED}) VALUES ({marks}) ON CONFLICT (source) DO NOTHING", values)
+        # INVARIANT: before anybody enters, somebody owes them the notice, also where the load is cut short.
+        due = add_months(house.present(conn), 1)
+        sql = "UPDATE partner_list SET told = NULL, due = ? WHERE source = ? AND told IS NOT NULL"
+        db.run(conn, sql, (due, list_.source))
     report = load(house, path, source, by=by, bought=True)
     with house.writing() as conn:
         now, before = house.present(conn), of(conn, list_.source)
-        if before.entered is not None:
-            return before, report
-        db.run(
-            conn,
-            'UPDATE partner_list SET "rows" = ?, entered = ? WHERE source = ?',
-            (report.accepted, now, list_.source),
-        )
+        if before.entered is not None and not report.new_people:
+            sql = "UPDATE partner_list SET told = ?, due = ? WHERE source = ?"
+            db.run(conn, sql, (list_.told, list_.due, list_.source))
+            return of(conn, list_.source), report
+        rows = report.accepted + (before.rows if before.entered is not None else 0)
+        db.run(conn, 'UPDATE partner_list SET "rows" = ?, entered = ? WHERE source = ?', (rows, now, list_.source))
         entered = of(conn, list_.source)
         _record(house, conn, entered, "entered", by)
     return entered, report
@@ -151,9 +155,35 @@ def of(conn: Connection, source: str) -> PartnerList:
     return found[0]
 
 
+def came(conn: Connection, source: str) -> bool:
+    """Whether a source, as the ledger names it, is that of a list: one that entered, was cut short or was refused."""
+    here = any(one.source == source for one in listed(conn))
+    return here or any(entry["source"] == source for _, entry in log.of_kind(conn, "list"))
+
+
 def untold(conn: Connection, now: Instant) -> list[PartnerList]:
     """The lists whose people should have been told by now, and were not."""
     return [one for one in listed(conn) if one.told is None and one.due <= now]
+
+
+def prune(house: House, now: Instant) -> int:
+    """Remove the proofs that nothing can be asked of any more; answers how many files.
+
+    A proof is needed as long as anything is here of somebody who came with a list of it, and as long as claims can be
+    made of what was done with them: `evidence.keep` of the policy, from when the last such list was entered. What the
+    ledger says of it, the digest among it, stays. Source: GDPR Art. 5(1)(e), 5(2), 17(3)(e).
+    """
+    folder = house.path / FOLDER
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not files:
+        return 0
+    with house.reading() as conn:
+        keep = published(conn, now).document.evidence.keep
+        needed = {one.proof for one in listed(conn) if keep.after(one.begun) > now or people_from(conn, one.source)}
+    gone = [one for one in files if one.name.partition(".")[0] not in needed]
+    for one in gone:
+        one.unlink(missing_ok=True)
+    return len(gone)
 
 
 def _described(house: House, source: str) -> Source:

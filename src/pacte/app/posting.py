@@ -12,7 +12,7 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,10 +86,17 @@ class Receiver(Protocol):
         ...
 
 
-def post(receiver: Receiver, body: bytes, headers: Mapping[str, str], house: Path = Path()) -> int:
+def post(
+    receiver: Receiver,
+    body: bytes,
+    headers: Mapping[str, str],
+    house: Path = Path(),
+    begun: Callable[[], None] = lambda: None,
+) -> int:
     """Send a message; answers the status. Raises `Failed`, which holds no word of the receiver's.
 
-    `house` is the folder where the receiver's `ca` lies, unless it names its own.
+    `house` is the folder where the receiver's `ca` lies, unless it names its own. `begun` is called once the connection
+    stands, before the first byte of the message: what it raises ends it there.
     """
     parts = urlsplit(receiver.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
@@ -98,6 +105,8 @@ def post(receiver: Receiver, body: bytes, headers: Mapping[str, str], house: Pat
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     sent = {"Content-Type": "application/json", "User-Agent": "pacte", "Connection": "close", **headers}
     try:
+        connection.connect()
+        begun()
         connection.request("POST", path, body, sent)
         status = connection.getresponse().status
         if connection.over:  # what was cut off may look like an answer

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pacte.app import shown
 from pacte.app.policies import published
 from pacte.app.segments import Segment, asked_of, size, source_of
+from pacte.app.stop import STOPPED, over
 from pacte.gate import members as gate
 from pacte.gate.crowds import Crowd
 from pacte.gate.measures import EVERYBODY, Measure
@@ -85,12 +86,14 @@ def reach(house: House, purpose: str, channel: str = "", recipient: str = "") ->
         asked = Question(purpose, act.present, log.head(conn).size, (), channel, recipient)
         table = published(conn, act.present).table
         crowds = gate.by_reason(source_of(house, conn), asked)
+        where = STOPPED if over(conn, purpose, act.present) else ""
     listed = [*dict.fromkeys(rule.otherwise for rule in table.purposes[purpose].requirements)]
     others = [crowd for reason, crowd in crowds.items() if reason not in (*listed, "permitted")]
     named = {reason: crowds.get(reason, Crowd()) for reason in ("permitted", *listed)}
     named["other"] = sum(others, Crowd())
     what: dict[str, Json] = {"reach": purpose, "channel": channel, "recipient": recipient}
-    some = [shown.about(house, {**what, "reason": reason}, crowd) for reason, crowd in named.items()]
+    # While the purpose is stopped, what was told before it was no longer holds.
+    some = [shown.about(house, {**what, "reason": reason}, crowd, where) for reason, crowd in named.items()]
     whole = shown.about(house, {**what, "reason": "everybody"}, sum(named.values(), Crowd()))
     everybody, *numbers = shown.settle(house, [whole, *some])
     left = list(parted([(number, one.counted) for number, one in zip(numbers, some, strict=True)]))
@@ -114,12 +117,14 @@ def disparity(house: House, use: Use, segment: Segment | Mapping[str, Any]) -> l
         found = []
         for field in _told_apart(table, use.permits.purpose):
             grid = _grid(house, use, field, now)
+            if grid.kind == "words" and not grid.values:
+                continue  # no value is shared by people enough
             crowds = gate.parts(source, use.permits, now, asked.asked(now, grid), len(asked.grids))
             found.append((field, grid, crowds))
-    about: dict[str, Json] = {"disparity": to_json(normal(asked.condition)), "purpose": use.permits.purpose}
+    condition = to_json(normal(asked.condition))
     permitted = shown.settle(house, [shown.about(house, {"all": use.permits.purpose}, whole)])[0] or members
     return [
-        Disparity(field, _share(members, permitted), tuple(_parts(house, about, bounds, field, grid, crowds)))
+        Disparity(field, _share(members, permitted), tuple(_parts(house, use, condition, bounds, field, grid, crowds)))
         for field, grid, crowds in found
     ]
 
@@ -184,7 +189,8 @@ def _common(house: House, use: Use, field: Field, now: Instant) -> list[str]:
 
 def _parts(
     house: House,
-    what: Mapping[str, Json],
+    use: Use,
+    condition: Json,
     bounds: Limits,
     field: Field,
     grid: Grid,
@@ -193,9 +199,9 @@ def _parts(
     regions = [*range(1, grid.size), 0]
     for region in regions:
         pair = crowds.get(region, (Crowd(), Crowd()))
-        named: dict[str, Json] = {**what, "field": field.path, "region": grid.said(region)}
+        named: dict[str, Json] = {"disparity": field.path, "region": grid.said(region), "purpose": use.permits.purpose}
         some = [
-            shown.about(house, {**named, "of": name}, crowd)
+            shown.about(house, {**named, "of": name}, crowd, where=condition)
             for name, crowd in zip(("members", "permitted"), pair, strict=True)
         ]
         members, permitted = shown.settle(house, some)

@@ -23,6 +23,8 @@ QUEUED, LEASED, SENT, REFUSED, FAILED, UNCERTAIN, BOUNCED = (
 )  # fmt: skip
 """What may be said of a row. `refused`: the gate, or what we know of how to reach people, said no; `failed`: the server
 took it from nobody; `uncertain`: it may have been handed over, and nobody can say."""
+OPEN = (QUEUED, LEASED)
+"""Of whom it is not said yet what becomes of them."""
 BLOCK = 500
 """People that one worker has for itself."""
 CLAIM = 120 * SECOND
@@ -169,10 +171,10 @@ def holds(conn: Connection, block: Block) -> bool:
     return bool(db.fetch(conn, sql, (block.campaign, block.number, block.worker)))
 
 
-def renew(conn: Connection, block: Block, now: Instant) -> None:
-    """A sign of life."""
+def renew(conn: Connection, block: Block, now: Instant) -> bool:
+    """A sign of life; false where somebody else has the block by now."""
     sql = "UPDATE campaign_block SET until = ? WHERE campaign = ? AND block = ? AND worker = ?"
-    db.change(conn, sql, (now + CLAIM, block.campaign, block.number, block.worker))
+    return db.change(conn, sql, (now + CLAIM, block.campaign, block.number, block.worker)) == 1
 
 
 def give_back(conn: Connection, block: Block, due: Instant, *, failed: bool = False) -> None:
@@ -224,6 +226,16 @@ def still_queued(conn: Connection, campaign: str, rows: Sequence[Row]) -> set[in
     return {place for (place,) in db.fetch(conn, sql, (campaign, db.listed(conn, [row.place for row in rows])))}
 
 
+def still_leased(conn: Connection, campaign: str, worker: str, places: Sequence[int]) -> set[int]:
+    """Which of these places a worker has leased still."""
+    asked = db.among(conn, "integer")
+    sql = (
+        f"SELECT place FROM campaign_recipient WHERE campaign = ? AND state = '{LEASED}' AND worker = ? "
+        f"AND place IN (SELECT value FROM {asked} AS asked)"
+    )
+    return {place for (place,) in db.fetch(conn, sql, (campaign, worker, db.listed(conn, list(places))))}
+
+
 def lease(conn: Connection, block: Block, places: Sequence[tuple[int, int]], now: Instant) -> None:
     """These rows (place, ledger index of the use) are this worker's, and may leave the house."""
     sql = (
@@ -234,7 +246,10 @@ def lease(conn: Connection, block: Block, places: Sequence[tuple[int, int]], now
 
 
 def settle(conn: Connection, campaign: str, outcomes: Sequence[Outcome], now: Instant) -> None:
-    """Write down what became of these rows. One that was sent, or may have been, stays so."""
+    """Write down what became of these rows. One that was sent, or may have been, stays so.
+
+    The caller has made sure, in this transaction, that they are its own to decide about.
+    """
     sql = (
         "UPDATE campaign_recipient SET state = ?, reason = ?, due = ?, attempts = attempts + ?, "
         "domain = coalesce(?, domain), changed = ? "
@@ -256,15 +271,31 @@ def expire(conn: Connection, block: Block, now: Instant) -> None:
     db.change(conn, sql, (now, block.campaign, begin, end))
 
 
-def leased(conn: Connection, block: Block) -> list[Row]:
-    """The rows of a block that the worker before left leased."""
+def leased(conn: Connection, block: Block) -> list[tuple[Row, str]]:
+    """The rows of a block that other workers left leased, each with the worker who did."""
     begin, end = block.places
     sql = (
-        f"SELECT place, subject, attempts FROM campaign_recipient WHERE campaign = ? AND place >= ? AND place < ? "
-        f"AND state = '{LEASED}' ORDER BY place"
+        f"SELECT place, subject, attempts, coalesce(worker, '') FROM campaign_recipient WHERE campaign = ? "
+        f"AND place >= ? AND place < ? AND {_OPEN} AND state = '{LEASED}' AND coalesce(worker, '') <> ? ORDER BY place"
     )
-    found = db.fetch(conn, sql, (block.campaign, begin, end))
-    return [Row(place, SubjectId(subject), attempts) for place, subject, attempts in found]
+    found = db.fetch(conn, sql, (block.campaign, begin, end, block.worker))
+    return [(Row(place, SubjectId(subject), attempts), worker) for place, subject, attempts, worker in found]
+
+
+def is_named(conn: Connection, worker: str) -> bool:
+    """Whether a block or a leased row still names a worker, so that its journal may be asked for."""
+    for sql in (
+        "SELECT 1 FROM campaign_block WHERE worker = ? LIMIT 1",
+        f"SELECT 1 FROM campaign_recipient WHERE {_OPEN} AND state = '{LEASED}' AND worker = ? LIMIT 1",
+    ):
+        if db.fetch(conn, sql, (worker,)):
+            return True
+    return False
+
+
+def any_claimed(conn: Connection) -> bool:
+    """Whether a worker has any block: until it gives it back, a message may be on its way."""
+    return bool(db.fetch(conn, "SELECT 1 FROM campaign_block WHERE worker IS NOT NULL LIMIT 1"))
 
 
 def is_leased(conn: Connection, block: Block, place: int) -> bool:

@@ -64,7 +64,7 @@ def answered(house: House, sender: Redacted[str], words: str, *, by: str) -> boo
             people = people_of(house, conn, f"phone:{sender.reveal()}")
         except BadInput:
             people = []
-    ended = [one for one in people if house.commit(Unsubscribe(one, "", sms.CHANNEL, BY_REPLY, by)).entries]
+    ended = [one for one in people if house.commit(Unsubscribe((one,), "", sms.CHANNEL, BY_REPLY, by)).entries]
     if ended and house.settings.sms.url:
         _confirm(house, ended[0], "fr" if _plain(words).startswith(_FRENCH) else house.settings.language)
     return True

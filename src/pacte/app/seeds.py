@@ -43,8 +43,9 @@ def invented(house: House, kinds: Mapping[str, str]) -> dict[str, str]:
     names = [field for field, kind in kinds.items() if kind == "name"]
     found = {
         "email": _email(house, given, surname),
-        # Numbers that the French regulator keeps for fiction. Source: ARCEP decision 2009-0535.
-        "phone": house.settings.lists.phone or f"+336399801{secrets.randbelow(100):02d}",
+        # Numbers that the French regulator keeps for fiction: anybody can leave them all out, and two lists may have
+        # the same one, which the doctor says. Source: ARCEP decision 2009-0535.
+        "phone": house.settings.lists.phone or f"+3363998{secrets.randbelow(10_000):04d}",
         "address": house.settings.lists.post or f"{9_001 + secrets.randbelow(999)} rue {surname}",
     }
     values = {field: found[kind] for field, kind in kinds.items() if kind in found}

@@ -16,6 +16,8 @@ from sqlalchemy import Column, Connection, Index, String, Table, Text
 
 from pacte.app import shown
 from pacte.app.policies import published
+from pacte.app.staff import refuse_staff
+from pacte.app.stop import refuse_stopped
 from pacte.gate import members as gate
 from pacte.gate.measures import EVERYBODY
 from pacte.gate.release import Source
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from pacte.app.uses import Use
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+WRITES = "messages"
+"""What a member of staff must be allowed who saves or removes a segment."""
 
 segment_table = Table(
     "segment",
@@ -86,11 +90,12 @@ class Sized:
 def save(house: House, name: str, purpose: str, written: Mapping[str, Any], by: str) -> Segment:
     """Keep a condition under a name, as its next version; what means the same as the present one changes nothing.
 
-    Raises `BadInput` for a name or condition that cannot be.
+    Raises `BadInput` for a name or condition that cannot be, `Denied` for a member of staff who may not.
     """
     if not NAME.fullmatch(name):
         raise BadInput("a segment has a name of small letters, digits and `_`, such as `tea_lovers`")
     with house.writing() as conn:
+        refuse_staff(conn, by, WRITES)
         now = house.present(conn)
         condition = read(_compiled(conn, now).table, purpose, written)
         digest, latest = meaning(purpose, condition), _versions(conn, name)[:1]
@@ -105,8 +110,9 @@ def save(house: House, name: str, purpose: str, written: Mapping[str, Any], by: 
 
 
 def remove(house: House, name: str, by: str) -> None:
-    """Take a segment out of the list; its versions stay, for the campaigns that name them."""
+    """Take a segment out of the list; its versions stay, for the campaigns that name them. Raises as `save` does."""
     with house.writing() as conn:
+        refuse_staff(conn, by, WRITES)
         found = _present(conn, name)
         db.run(conn, "UPDATE segment SET removed = ? WHERE name = ?", (house.present(conn), name))
         _record(house, conn, found, "removed", by)
@@ -140,11 +146,13 @@ def get(house: House, which: str) -> Segment:
 def size(house: House, use: Use, segment: Segment | Mapping[str, Any]) -> Sized:
     """How many of those whom a use permits a segment has, as it may be shown. `segment` may be a condition as written.
 
-    Raises `BadInput` for a condition that the use's purpose does not allow, `Denied` as `Use.table` does.
+    Raises `BadInput` for a condition that the use's purpose does not allow, `Denied` as `Use.table` does, and while the
+    purpose is stopped: nobody is in it then.
     """
     with house.reading() as conn:
         house.act(conn, "python")
         now = house.present(conn)
+        refuse_stopped(conn, use.permits.purpose, now)
         asked, bounds = asked_of(conn, use, segment, now), shown.limits(conn, now)
         what = _meaning(use, asked.condition)
         if (known := shown.said_today(conn, what, house.clock())) is not None:
@@ -194,9 +202,9 @@ def title(house: House, path: str, lang: str) -> str:
 
 
 def smallest(house: House) -> int:
-    """Below how many people nothing is shown, by the policy in force."""
+    """Below about how many people nothing is shown, by the policy in force: with the blur, more than its smallest."""
     with house.reading() as conn:
-        return shown.limits(conn, house.present(conn)).smallest
+        return shown.limits(conn, house.present(conn)).enough
 
 
 def _said(number: int | None, said: Any) -> Sized:

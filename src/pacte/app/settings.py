@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,7 @@ from pacte.kernel import db
 from pacte.kernel.errors import BadInput, Unsafe
 from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.mistakes import meant
+from pacte.uses.message.mime import address
 
 FILE = "settings.toml"
 USUAL_REFERENCE = "env:PACTE_PASSPHRASE"
@@ -156,6 +158,25 @@ class DkimSettings(BaseModel):
     key: str = ""
 
 
+_EXPECTED = (
+    "expected an address that mail can be sent from and to, such as news@shop.example: letters without accents before "
+    "the `@`, and behind it the domain as the DNS has it (`xn--…` where it has accents)"
+)
+_BEFORE_NAME = 31
+"""A return path adds a `+` and the 32 letters of a message's name, to 64 characters at most.
+
+Source: RFC 5321 §4.5.3.1.1.
+"""
+
+
+def _is_plain(value: str) -> bool:
+    """Whether this is an address as headers and envelopes hold it."""
+    try:
+        return address(value) == value
+    except BadInput:
+        return False
+
+
 class MailSettings(BaseModel):
     """How messages leave: an SMTP server, how it is spoken to, and who they are from; no `host`, no mail.
 
@@ -182,6 +203,37 @@ class MailSettings(BaseModel):
     reports: str = ""
     seeds: tuple[str, ...] = ()
     dkim: DkimSettings = DkimSettings()
+
+    @field_validator("sender")
+    @classmethod
+    def _one_sender(cls, value: str) -> str:
+        found = getaddresses([value]) if value else []
+        if value and (len(found) != 1 or not _is_plain(found[0][1])):
+            raise ValueError(f'{_EXPECTED}, with or without a name such as "The shop <news@shop.example>"')
+        return value
+
+    @field_validator("bounces", "complaints")
+    @classmethod
+    def _alone(cls, value: str) -> str:
+        if value and not _is_plain(value):
+            raise ValueError(_EXPECTED)
+        return value
+
+    @field_validator("bounces")
+    @classmethod
+    def _with_room(cls, value: str) -> str:
+        if len(value.rpartition("@")[0]) > _BEFORE_NAME:
+            raise ValueError(
+                f"expected {_BEFORE_NAME} characters before the `@` at most; a message's name follows them"
+            )
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_is_plain, value)):
+            raise ValueError(_EXPECTED)
+        return value
 
 
 class SmsSettings(BaseModel):

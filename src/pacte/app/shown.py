@@ -1,8 +1,8 @@
 """Numbers of people that were shown: the one door by which a size, a share or a result reaches anybody's eyes.
 
 A number is settled once a day for what it means, and kept. One about nearly the same people as one that was shown
-before, today or earlier, is that number again, so that two numbers never differ because of a few people. Of those
-people a sketch is kept that names nobody (`gate.crowds`).
+before, today or earlier, is that number again, so that two numbers never differ because of a few people; where there
+was none, there is none again. Of those people a sketch is kept that names nobody (`gate.crowds`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Column, Connection, LargeBinary, String, Table, Text
+from sqlalchemy import Column, Connection, Index, LargeBinary, String, Table, Text
 
 from pacte.app.policies import published
 from pacte.gate import members
@@ -43,6 +43,7 @@ shown_table = Table(
     Column("sketch", LargeBinary),  # of those counted, where the number is of this day's own counting
     sqlite_with_rowid=False,
 )
+Index("segment_shown_day", shown_table.c.day)
 
 
 class TooFew(BadInput):
@@ -63,9 +64,14 @@ def meaning_of(what: Json) -> str:
     return sha256(canonical(what)).hexdigest()
 
 
-def about(house: House, what: Json, crowd: Crowd) -> About:
-    """People to be shown as one number with an offset of its own: what is no sum of the cells of a segment."""
-    return About(meaning_of(what), crowd, crowd.weighted + offset(house.keys.house_key(members.KEY), what))
+def about(house: House, what: Json, crowd: Crowd, where: Json = "") -> About:
+    """People to be shown as one number with an offset of its own: what is no sum of the cells of a segment.
+
+    The offset is drawn from `what`. INVARIANT: nothing that anybody can make anew, such as a campaign or a list, stands
+    in it: each would be another draw for the same people. What tells the number apart otherwise is `where` it stands.
+    """
+    counted = crowd.weighted + offset(house.keys.house_key(members.KEY), what)
+    return About(meaning_of({"what": what, "where": where}), crowd, counted)
 
 
 def limits(conn: Connection, now: Instant) -> Limits:
@@ -79,35 +85,28 @@ def settle(house: House, some: Sequence[About], said: Json = "") -> list[int | N
 
     `said` is kept with the first: what was said beside it, and stays so for the day.
     """
-    now = Instant(house.clock())
-    day = now // DAY
-    with db.write(house.engine) as conn:
+    today = house.clock() // DAY
+    with house.reading() as conn:
+        kept = [_row(conn, one.meaning, today) for one in some]
+        if (known := [row[0] for row in kept if row is not None]) and len(known) == len(kept):
+            return known
         bounds = limits(conn, house.present(conn))
-        earlier = _earlier(conn)
-        found: list[int | None] = []
+        earlier, lately = _earlier(conn), _lately(conn, today)
+    with db.write(house.engine) as conn:
+        for meaning, day in _lately(conn, today) - lately:
+            _add(earlier, db.fetch(conn, f"{_SHOWN} AND meaning = ? AND day = ?", (meaning, day)))
+        day = house.clock() // DAY
+        found = []
         for place, one in enumerate(some):
-            known = _row(conn, one.meaning, day)
-            if known is None:
+            row = _row(conn, one.meaning, day)
+            if row is None:
                 number, own = earlier.number(bounds, one.crowd, one.counted)
                 sketch = one.crowd.sketch.astype(_STORED).tobytes() if own else None
-                words = canonical(said if place == 0 else "").decode()
-                db.insert(conn, "segment_shown", _COLUMNS, [(one.meaning, day, number, words, sketch)])
-                known = (number, words)
-            found.append(known[0])
+                row = (number, canonical(said if place == 0 else "").decode())
+                db.insert(conn, "segment_shown", _COLUMNS, [(one.meaning, day, *row, sketch)])
+            found.append(row[0])
         db.run(conn, "DELETE FROM segment_shown WHERE day < ?", (day - KEPT,))
     return found
-
-
-def parts(house: House, some: Sequence[About]) -> list[int | None]:
-    """The number of each of these parts of a crowd: results, lines of a report.
-
-    A part that is itself too few has none, though a number of nearly the same people was shown: it would be the
-    whole's, and say of a few that they are many.
-    """
-    with house.reading() as conn:
-        bounds = limits(conn, house.present(conn))
-    own = (bounds.number(one.crowd.people, one.counted) for one in some)
-    return [None if mine is None else number for mine, number in zip(own, settle(house, some), strict=True)]
 
 
 def keep(house: House, meaning: str, said: Mapping[str, Json]) -> None:
@@ -124,14 +123,16 @@ def said_today(conn: Connection, meaning: str, now: Instant) -> tuple[int | None
     return None if found is None else (found[0], json.loads(found[1]))
 
 
-def number_of(house: House, what: Json, people: Sequence[SubjectId]) -> int | None:
-    """How many of these people there are, as it may be shown: a result, a line of a report. `what` says what of."""
+def number_of(house: House, what: Json, people: Sequence[SubjectId], where: Json = "") -> int | None:
+    """How many of these people there are, as it may be shown: a result, a line of a report. See `about`."""
     with house.reading() as conn:
         crowd = members.crowd(conn, house.keys, people)
-    return parts(house, [about(house, what, crowd)])[0]
+    return settle(house, [about(house, what, crowd, where)])[0]
 
 
 _COLUMNS = ("meaning", "day", "number", "said", "sketch")
+_SHOWN = "SELECT sketch, number FROM segment_shown WHERE sketch IS NOT NULL"
+_STORED = np.dtype("<i4")
 
 
 def _row(conn: Connection, meaning: str, day: int) -> tuple[int | None, str] | None:
@@ -140,9 +141,20 @@ def _row(conn: Connection, meaning: str, day: int) -> tuple[int | None, str] | N
 
 
 def _earlier(conn: Connection) -> Earlier:
-    rows = db.fetch(conn, "SELECT sketch, number FROM segment_shown WHERE sketch IS NOT NULL ORDER BY day, meaning")
+    """All that was shown, in the order that decides between two that are as near."""
+    found = Earlier()
+    _add(found, db.fetch(conn, f"{_SHOWN} ORDER BY day, meaning"))
+    return found
+
+
+def _add(earlier: Earlier, rows: Sequence[tuple[bytes, int | None]]) -> None:
     whole = np.frombuffer(b"".join(bytes(row[0]) for row in rows), _STORED)
-    return Earlier(whole, [row[1] for row in rows])
+    earlier.add(whole, [row[1] for row in rows])
 
 
-_STORED = np.dtype("<i4")
+def _lately(conn: Connection, today: int) -> set[tuple[str, int]]:
+    """What was shown since yesterday: whatever others add while this is looked at is among it."""
+    return {(meaning, day) for meaning, day in db.fetch(conn, _SINCE, (today - 1,))}
+
+
+_SINCE = "SELECT meaning, day FROM segment_shown WHERE day >= ?"

@@ -54,13 +54,12 @@ class Gateway:
         return None
 
     def hand(self, message: Ready, begun: Callable[[], None]) -> Answer:
-        """Hand over a message whose body is packed; `begun` is called before its first byte.
+        """Hand over a message whose body is packed; `begun` is called before its first byte, once somebody listens.
 
         Raises `Away` where nothing was taken, and nothing would be now; `Unanswered` where nobody knows.
         """
-        begun()
         try:
-            status = _post(self._house, message.body)
+            status = _post(self._house, message.body, begun)
         except Unreachable as failed:
             raise (Unanswered if failed.handed else Away) from None
         except posting.Failed:
@@ -82,7 +81,7 @@ def send(house: House, message: Text) -> None:
         raise Refused(status)
 
 
-def _post(house: House, message: bytes) -> int:
+def _post(house: House, message: bytes, begun: Callable[[], None] = lambda: None) -> int:
     settings = house.settings.sms
     if not settings.url:
         raise BadInput("settings.toml: `[sms]` names no service that takes text messages")
@@ -90,4 +89,4 @@ def _post(house: House, message: bytes) -> int:
     headers = {"Idempotency-Key": said["id"]}
     headers |= {"Authorization": f"Bearer {secret(settings.key)}"} if settings.key else {}
     body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
-    return posting.post(settings, body, headers, house.path)
+    return posting.post(settings, body, headers, house.path, begun)

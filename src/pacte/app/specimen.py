@@ -27,6 +27,7 @@ from pacte.kernel.i18n import text
 from pacte.kernel.instant import Instant
 from pacte.kernel.redacted import Redacted
 from pacte.policy.model import DataField, PolicyFile
+from pacte.uses.message.checks import TOKEN
 from pacte.uses.message.mime import Envelope, build
 from pacte.uses.message.model import Message, placeholders
 from pacte.uses.message.render import Frame, Rendered, render
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pacte.app.house import House
 
 SAMPLE = "sample" * 36
-"""What stands in a link in the place of somebody's token, as long as one: short texts are paid by their length."""
+"""What stands in a link in the place of somebody's token, as long as one; where a link is short, its beginning does."""
 _INVENTED: Mapping[str, Any] = {
     "name": "Camille",
     "email": "camille@example.com",
@@ -115,9 +116,10 @@ def _frame(house: House, policy: PolicyFile, message: Message, lang: str) -> Fra
         policy.controller.name,
         policy.controller.contact,
         text("app", f"campaign.why.{basis}", lang, purpose=said),
-        address(house, lang, f"why/{SAMPLE}"),
+        address(house, lang, f"why/{SAMPLE[:TOKEN]}"),
         address(house, lang, "notice"),
         address(house, lang, f"u/{SAMPLE}") if message.kind == "promotion" else "",
+        postal=policy.controller.postal or "" if message.kind == "promotion" else "",
     )
 
 

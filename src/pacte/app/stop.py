@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from pacte.app.choose import published
 from pacte.app.house import House
 from pacte.app.staff import refuse_staff
 from pacte.gate import rules as stored
 from pacte.gate.rules import Stop, role
-from pacte.kernel.errors import BadInput
+from pacte.kernel.errors import BadInput, Denied
+from pacte.kernel.instant import Instant, to_iso
 
 HALTS = "stop"
 """What a member of staff must be allowed who stops a purpose, or lifts a stop."""
+STOPPED = "stopped"
+"""The reason that the gate gives while a stop is in force."""
 EVERYTHING = "*"
 """The scope of a stop of every purpose that heeds one."""
 
@@ -37,6 +42,25 @@ def stop(house: House, scope: str, reason: str, *, lift: bool = False, by: str =
             **role(conn, now),
         }
         return house.record(conn, [entry], house.clock())[0]
+
+
+def over(conn: Connection, purpose: str, now: Instant) -> Stop | None:
+    """The oldest stop in force that this purpose heeds; `None` for none."""
+    rules = published(conn, now).table.purposes.get(purpose)
+    if rules is None or all(one.otherwise != STOPPED for one in rules.requirements):
+        return None
+    return next((one for one in stored.stops_in_force(conn, now) if one.scope in (EVERYTHING, purpose)), None)
+
+
+def refuse_stopped(conn: Connection, purpose: str, now: Instant) -> None:
+    """Raise `Denied` while a stop that this purpose heeds is in force: of nobody anything may be said then."""
+    if (found := over(conn, purpose, now)) is not None:
+        scope = "'*'" if found.scope == EVERYTHING else found.scope
+        raise Denied(
+            STOPPED,
+            f"the purpose `{purpose}` is stopped since {to_iso(found.since)[:10]}: nobody may be counted or written "
+            f"to; the data protection officer or an owner lifts that, with `pacte stop {scope} --lift --reason CODE`",
+        )
 
 
 def stops_in_force(house: House) -> list[Stop]:

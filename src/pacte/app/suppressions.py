@@ -3,19 +3,26 @@
 Only fingerprints are kept, each until a declared end; whoever asks is told how many there are, never which. That one
 was added or lifted stands in the ledger, with the person where there is one. A suppression says nothing of consent: it
 stops what choices would allow, and lifting it allows nothing that choices do not.
+
+INVARIANT: whoever types an address learns neither whether it is on the list nor whether its owner is known here: what
+is recorded, listed and counted for the staff is the same whoever's it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from pacte.app import shown
 from pacte.app.choose import published
 from pacte.app.contact import FIELDS
+from pacte.app.inflight import no_message_to
+from pacte.app.looks import MACHINES
 from pacte.gate import rules as stored
+from pacte.kernel.canonical import Json
 from pacte.kernel.errors import BadInput
 from pacte.kernel.ids import SubjectId
 from pacte.kernel.instant import Instant
@@ -30,6 +37,7 @@ REASONS = ("bounced", "complained", "objected")
 """Why an address is suppressed, and may be lifted again. `erased` is an erasure's own, and ends by itself."""
 ADDRESSES = ("email", "phone")
 """The kinds of addresses that the list knows; a number is one for calls and for texts."""
+_MEANING = shown.meaning_of({"what": "suppressed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the ledger says of one change of the list; `open` when it is the last word about this person's address."""
+    """What the ledger says of one change of the list; `open` when it can be lifted from here, without the address.
+
+    So can what a machine added of a person; of an address that somebody typed, only whoever has it says more.
+    """
 
     index: int
     at: Instant
@@ -69,9 +80,9 @@ def add_of(conn: Connection, house: House, subject: SubjectId, channel: str, rea
 
 
 def add(house: House, address: str, channel: str, reason: str, *, by: str) -> None:
-    """Suppress an address, of somebody who is known here or of nobody."""
+    """Suppress an address, of somebody who is known here or of nobody; no message leaves for it once this returns."""
     field, normal = _field(channel, reason), _normal(house, channel, address)
-    with house.writing() as conn:
+    with no_message_to(house, [f"{field}:{normal}"]), house.writing() as conn:
         now = house.present(conn)
         until = published(conn, now).document.suppression.keep.after(now)
         suppression.add(conn, house.keys, [(field, normal)], reason, until)
@@ -79,73 +90,80 @@ def add(house: House, address: str, channel: str, reason: str, *, by: str) -> No
 
 
 def lift(house: House, address: str, channel: str, reason: str, *, by: str) -> bool:
-    """Take an address off the list; false where it does not stand there for this reason."""
+    """Take an address off the list; false where it does not stand there for this reason. Recorded in either case."""
     field, normal = _field(channel, reason), _normal(house, channel, address)
     with house.writing() as conn:
         now = house.present(conn)
-        if not suppression.lift(conn, house.keys, field, normal, reason):
-            return False
+        count = suppression.lift(conn, house.keys, field, normal, reason)
         _record(house, conn, "lifted", reason, channel, now, now, by, _owner(house, conn, field, normal))
-    return True
+    return count > 0
 
 
 def lift_of(house: House, subject: SubjectId, channel: str, reason: str, *, by: str) -> bool:
-    """The same for all of a person's addresses of a channel."""
+    """The same for all of a person's addresses of a channel; nothing is recorded of somebody who has none."""
     field = _field(channel, reason)
     with house.writing() as conn:
         now = house.present(conn)
-        if not suppression.lift_of(conn, house.keys, subject, field, reason):
+        if subject not in suppression.of_people(conn, house.keys, field, [subject], now):
             return False
+        count = suppression.lift_of(conn, house.keys, subject, field, reason)
         _record(house, conn, "lifted", reason, channel, now, now, by, subject)
-    return True
+    return count > 0
 
 
 def counts(house: House) -> list[Counted]:
-    """How many addresses are suppressed now, by channel and reason; never whose."""
+    """How many addresses are suppressed now, by channel and reason; never whose. For the operator alone."""
     with house.reading() as conn:
         found = suppression.counts(conn, house.present(conn))
     return [Counted(*row) for row in found if row[0] in ADDRESSES]
+
+
+def about(house: House) -> list[Counted]:
+    """The same for the staff: settled once a day, rounded down, and without those that are few or none."""
+    with house.reading() as conn:
+        kept = shown.said_today(conn, _MEANING, house.clock())
+    if kept is None:
+        found = counts(house)
+        if not found:
+            return []
+        with house.reading() as conn:
+            bounds = shown.limits(conn, house.present(conn))
+        rounded = [(one, one.addresses // bounds.rounded * bounds.rounded) for one in found]
+        many: list[Json] = [[one.channel, one.reason, number] for one, number in rounded if number >= bounds.smallest]
+        shown.keep(house, _MEANING, {"counts": many})
+        with house.reading() as conn:
+            kept = shown.said_today(conn, _MEANING, house.clock())
+    return [] if kept is None else [Counted(*row) for row in kept[1]["counts"]]
 
 
 def latest(house: House, most: int) -> list[Recorded]:
     """The latest changes of the list, newest first, without any address."""
     with house.reading() as conn:
         entries = log.of_kind(conn, "suppressed")[-most:]
-        rows = [_recorded(index, entry) for index, entry in reversed(entries)]
-        people = {one.subject for one in rows if one.subject is not None}
         now = house.present(conn)
-        standing = {
-            field: suppression.of_people(conn, house.keys, field, sorted(people), now) for field in ADDRESSES if people
-        }
-    seen: set[tuple[SubjectId, str, str]] = set()
-    found = []
-    for one in rows:
-        field = FIELDS.get(one.channel, "")
-        here = one.subject is not None and one.reason in standing.get(field, {}).get(one.subject, frozenset())
-        key = (one.subject or SubjectId(""), field, one.reason)
-        found.append(replace(one, open=one.act == "added" and here and key not in seen))
-        seen.add(key)
-    return found
+    return [_recorded(index, entry, now) for index, entry in reversed(entries)]
 
 
 def entry_at(house: House, index: int) -> Recorded | None:
     """What the ledger says at an index, where that is a change of the list."""
     with house.reading() as conn:
         found = log.entry(conn, index) if 0 <= index < log.head(conn).size else None
-    return _recorded(index, found) if found is not None and found["kind"] == "suppressed" else None
+        now = house.present(conn)
+    return _recorded(index, found, now) if found is not None and found["kind"] == "suppressed" else None
 
 
-def _recorded(index: int, entry: Mapping[str, Any]) -> Recorded:
-    subject = entry.get("subject")
+def _recorded(index: int, entry: Mapping[str, Any], now: Instant) -> Recorded:
+    subject, until, act, by = entry.get("subject"), Instant(entry["until"]), str(entry["act"]), str(entry["by"])
     return Recorded(
         index,
         Instant(entry["at"]),
-        entry["act"],
+        act,
         entry["reason"],
         entry["channel"],
-        Instant(entry["until"]),
-        entry["by"],
+        until,
+        by,
         None if subject is None else SubjectId(subject),
+        act == "added" and subject is not None and until > now and by.partition(":")[0] in MACHINES,
     )
 
 

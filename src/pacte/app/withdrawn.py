@@ -17,6 +17,7 @@ from pacte.gate.handed import still
 from pacte.gate.release import Source
 from pacte.gate.values import Question
 from pacte.kernel import db
+from pacte.kernel.canonical import Json
 from pacte.kernel.ids import SubjectId, UseId
 from pacte.ledger import log, queries
 
@@ -40,18 +41,21 @@ class Withdrawn:
 def withdrawn(house: House, export: Export) -> Withdrawn:
     """Who of a list must be dropped now."""
     with house.reading() as conn:
-        now = house.present(conn)
-        if export.ended is not None or now >= export.until:
-            return Withdrawn(over=True)
-        rows = people_of(conn, export.id)
-        people = [person for _, person, _ in rows if person is not None]
-        _, used = queries.use(conn, UseId(export.use))
-        fields = tuple(used["fields"])
-        question = Question(export.purpose, now, log.head(conn).size, fields, export.channel, export.recipient)
-        permitted = still(Source(conn, house.lake, house.keys), question, people)
-        refusals = contact.refusals(
-            conn, house, export.kind, export.channel, sorted(permitted), now, campaign=export.id
-        )
+        return at(conn, house, export)
+
+
+def at(conn: Connection, house: House, export: Export) -> Withdrawn:
+    """The same, by what a transaction sees; in one that writes, nobody's no can be recorded meanwhile."""
+    now = house.present(conn)
+    if export.ended is not None or now >= export.until:
+        return Withdrawn(over=True)
+    rows = people_of(conn, export.id)
+    people = [person for _, person, _ in rows if person is not None]
+    _, used = queries.use(conn, UseId(export.use))
+    fields = tuple(used["fields"])
+    question = Question(export.purpose, now, log.head(conn).size, fields, export.channel, export.recipient)
+    permitted = still(Source(conn, house.lake, house.keys), question, people)
+    refusals = contact.refusals(conn, house, export.kind, export.channel, sorted(permitted), now, campaign=export.id)
     dropped = {person for person, refusal in refusals.items() if refusal.reason in DROPPED}
     gone = [(person, reference) for _, person, reference in rows if person not in permitted or person in dropped]
     return Withdrawn(
@@ -71,7 +75,8 @@ def asked(house: House, export: Export) -> Withdrawn:
 
 def stale(house: House, export: Export) -> int | None:
     """How many must be dropped, as it may be shown; `None`: fewer than that, or nobody."""
-    return shown.number_of(house, {"export": export.id, "withdrawn": 1}, withdrawn(house, export).people)
+    what: Json = {"list": "withdrawn", "purpose": export.purpose, "channel": export.channel}
+    return shown.number_of(house, what, withdrawn(house, export).people, export.id)
 
 
 def people_of(conn: Connection, name: str) -> Sequence[tuple[int, SubjectId | None, str]]:

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from pacte.cli.output import HERE, HouseOption, JsonOption, LangOption, language, opened, say, tell, typed_path, words
+from pacte.cli.output import (
+    HERE,
+    HouseOption,
+    JsonOption,
+    LangOption,
+    counted,
+    language,
+    opened,
+    say,
+    tell,
+    typed_path,
+    words,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -32,13 +44,26 @@ def bounce(
     from pacte.uses.message.reports import LARGEST
 
     tongue = language(lang, house)
-    found = bounces.Heard()
+    found, strange, again = bounces.Heard(), 0, 0
     with opened(house) as home:
         for file in files:
             try:
                 with file.open("rb") as content:
                     raw = content.read(LARGEST)
             except OSError:
-                raise BadInput(f"`{typed_path(file)}` cannot be read") from None
-            found = bounces.together(found, bounces.hear(home, raw, by="cli"))
-    say(asdict(found), as_json, lambda: tell(words("bounce.done", tongue, **asdict(found))))
+                raise BadInput(f"{typed_path(file)} cannot be read") from None
+            heard = bounces.hear(home, raw, by="cli")
+            if not bounces.is_report(raw):
+                strange += 1
+            elif not heard.any:
+                again += 1
+            found = bounces.together(found, heard)
+
+    def show() -> None:
+        tell(words("bounce.done", tongue, **asdict(found)))
+        if strange:
+            tell(counted("bounce.strange", tongue, strange))
+        if again:
+            tell(counted("bounce.again", tongue, again))
+
+    say(asdict(found) | {"no_report": strange, "nothing_new": again}, as_json, show)

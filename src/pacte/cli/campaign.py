@@ -1,4 +1,4 @@
-"""`campaign prepare|report|send|list|show|hold|resume|stop`: one message to one segment, once."""
+"""`campaign prepare|report|send|list|show|hold|resume|stop|remove`: one message to one segment, once."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
     from pacte.app.campaigns import Campaign
     from pacte.app.house import House
-    from pacte.app.results import Counted
+    from pacte.app.messages import Saved
+    from pacte.app.reports import Counted, Report
+    from pacte.gate.rules import Stop
 
 campaign = typer.Typer(
-    help="Send a message to a segment: prepare, report, send, list, show, hold, resume, stop.",
+    help="Send a message to a segment: prepare, report, send, list, show, hold, resume, stop, remove.",
     short_help="Send messages to segments, and see what became of it.",
     callback=help_alone,
     invoke_without_command=True,
@@ -39,7 +41,9 @@ campaign = typer.Typer(
 NameArgument = Annotated[
     str, typer.Argument(metavar="CAMPAIGN", help="The campaign, as `pacte campaign list` names it.")
 ]
-ReasonOption = Annotated[str, typer.Option("--reason", metavar="CODE", help="Why, as a short code.")]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", metavar="CODE", help="Why: by_hand, mistake, complaint, incident or committee.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -57,11 +61,11 @@ def prepare(
     as_json: JsonOption = False,
 ) -> None:
     """Make a campaign of a message: decide about everybody, and write down whom to write to. Nothing is sent yet."""
-    from pacte.app import campaigns, messages, segments
+    from pacte.app import campaigns, segments
 
     tongue = language(lang, house)
     with opened(house) as home:
-        said = messages.versions(home, message)[0]
+        said = _saved(home, message)
         chosen = segments.get(home, segment).digest if segment else None
         made = campaigns.make(home, said.digest, segment=chosen, by=code("--by", by))
         ready = campaigns.prepare(home, made.id, by=code("--by", by))
@@ -72,13 +76,19 @@ def prepare(
 def reporting(
     name: NameArgument, house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOption = False
 ) -> None:
-    """Say who of a prepared campaign would be written to now, and for each reason how many would not."""
-    from pacte.app import results
+    """Say whom its purpose may reach; then who of a prepared campaign would be written to now, and why not the rest."""
+    from pacte.app import results, segments
 
     tongue = language(lang, house)
     with opened(house) as home:
-        found = results.report(home, _named(home, name))
-    say(_numbers(found), as_json, lambda: _show_numbers(found, tongue))
+        whole = _named(home, name)
+        found, smallest, stop = results.report(home, whole), segments.smallest(home), _stop(home, whole)
+
+    def show() -> None:
+        _show_stop(stop, tongue)
+        _show_report(found, smallest, tongue)
+
+    say(_report(found) | {"stopped": stop is not None}, as_json, show)
 
 
 @campaign.command("send", short_help="Begin to send a prepared campaign.")
@@ -90,12 +100,20 @@ def sending(
     as_json: JsonOption = False,
 ) -> None:
     """Begin to send a prepared campaign; `pacte serve` or `pacte worker` does the sending."""
-    from pacte.app import campaigns
+    from pacte.app import campaigns, readiness
 
     tongue = language(lang, house)
     with opened(house) as home:
         begun = campaigns.go(home, _named(home, name), by=code("--by", by))
-    say(_json(begun), as_json, lambda: tell(words("campaign.begun", tongue)))
+        stop, lacking, url = _stop(home, begun.id), readiness.lacking(home, begun.channel), home.settings.web.url
+
+    def show() -> None:
+        tell(words("campaign.begun", tongue))
+        _show_stop(stop, tongue)
+        for one in lacking:
+            tell(words(f"campaign.{one}", tongue, url=f"`{url}`"), mark="!", color="yellow")
+
+    say(_json(begun) | {"lacking": lacking, "stopped": stop is not None}, as_json, show)
 
 
 @campaign.command("list", short_help="List the campaigns.")
@@ -113,6 +131,7 @@ def listing(house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOptio
             state = words(f"campaign.state.{one.state}", tongue)
             made = moment(one.made, tongue)
             tell(words("campaign.line", tongue, name=one.id[:8], message=one.name, state=state, moment=made))
+            _show_reason(one, tongue, indent=2)
         if not found:
             tell(words("campaign.none", tongue))
 
@@ -121,23 +140,44 @@ def listing(house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOptio
 
 @campaign.command("show", short_help="Say how far a campaign is, and what became of it.")
 def showing(name: NameArgument, house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOption = False) -> None:
-    """Say how far a campaign is and, once it is not being sent, what became of it: numbers that show nobody."""
-    from pacte.app import campaigns, results
+    """Say how far a campaign is, today's report where one was asked for, and what became of it once it is not sent.
+
+    Numbers show nobody.
+    """
+    from pacte.app import campaigns, readiness, results, segments
+    from pacte.kernel.i18n import counted as numbered
+    from pacte.kernel.i18n import moment
 
     tongue = language(lang, house)
     with opened(house) as home:
         whole = _named(home, name)
         with home.reading() as conn:
-            found = campaigns.of(conn, whole)
+            found, away = campaigns.of(conn, whole), readiness.away(conn, whole)
+        sending, stop = found.state == campaigns.SENDING, _stop(home, whole)
+        closed = sending and readiness.NO_WAY_OUT in readiness.lacking(home, found.channel)
         far, counted = results.progress(home, whole), results.results(home, whole)
+        told = results.latest(home, whole) if found.state == campaigns.READY else None
+        smallest = segments.smallest(home) if told else 0
 
     def show() -> None:
         state = words(f"campaign.state.{found.state}", tongue)
         tell(words("campaign.far", tongue, state=state, hundredths=far.hundredths))
+        _show_reason(found, tongue)
+        if found.state in (campaigns.READY, campaigns.SENDING, campaigns.HELD):
+            _show_stop(stop, tongue)
+        if closed:
+            tell(words("campaign.no_way_out", tongue), mark="!", color="yellow")
+        elif sending and away:
+            times = {"since": moment(away.since, tongue), "again": moment(away.again, tongue)}
+            tell(numbered("cli", "campaign.server_away", tongue, away.attempts, **times), mark="!", color="yellow")
         if found.state in (campaigns.HELD, campaigns.STOPPED, campaigns.ENDED):
             _show_numbers(counted, tongue)
+        if told:
+            _show_report(told, smallest, tongue)
 
-    say(_json(found) | {"progress": far.hundredths} | _numbers(counted), as_json, show)
+    numbers = _report(told) if told else _numbers(counted)
+    waits = {"no_way_out": closed, "server_away_since": away.since if sending and away else None}
+    say(_json(found) | {"progress": far.hundredths, **waits} | numbers, as_json, show)
 
 
 @campaign.command("hold", short_help="Write to nobody more until it is resumed.")
@@ -153,7 +193,7 @@ def holding(
     from pacte.app import campaigns
 
     with opened(house) as home:
-        held = campaigns.hold(home, _named(home, name), code("--reason", reason), by=code("--by", by))
+        held = campaigns.hold(home, _named(home, name), _reason(reason), by=code("--by", by))
     _turned(held, lang, house, as_json=as_json)
 
 
@@ -186,8 +226,84 @@ def stopping(
     from pacte.app import campaigns
 
     with opened(house) as home:
-        found = campaigns.stop(home, _named(home, name), code("--reason", reason), by=code("--by", by))
+        found = campaigns.stop(home, _named(home, name), _reason(reason), by=code("--by", by))
     _turned(found, lang, house, as_json=as_json)
+
+
+@campaign.command("remove", short_help="Remove a campaign that has not begun.")
+def removing(
+    name: NameArgument,
+    by: ByOption = "owner",
+    house: HouseOption = HERE,
+    lang: LangOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a campaign that has not begun, a draft or one that is ready: nobody is on its list any more."""
+    from pacte.app import campaigns
+
+    tongue = language(lang, house)
+    with opened(house) as home:
+        whole = _named(home, name)
+        campaigns.remove(home, whole, by=code("--by", by))
+    say({"removed": whole}, as_json, lambda: tell(words("campaign.removed", tongue)))
+
+
+def _reason(typed: str) -> str:
+    """A reason as given; raises `BadInput` for one that is none of those there are."""
+    from pacte.app.campaigns import REASONS
+    from pacte.kernel.errors import BadInput
+
+    if typed not in REASONS:
+        raise BadInput(f"`--reason` is one of {', '.join(f'`{one}`' for one in REASONS)}")
+    return typed
+
+
+def _saved(home: House, name: str) -> Saved:
+    """The latest version of a saved message; raises `NotFound`, with what to do."""
+    from pacte.app import messages
+    from pacte.kernel.errors import NotFound, named
+    from pacte.policy.mistakes import meant
+
+    known = {one.name: one for one in messages.listed(home)}
+    if name not in known:
+        raise NotFound(
+            f"no message {named(name)} is saved here{meant(name, known)}; "
+            "`pacte message list` shows those there are, `pacte message save FILE` saves one"
+        )
+    return known[name]
+
+
+def _stop(home: House, name: str) -> Stop | None:
+    """The stop in force that a campaign's purpose heeds."""
+    from pacte.app import campaigns
+    from pacte.app.stop import over
+
+    with home.reading() as conn:
+        return over(conn, campaigns.of(conn, name).purpose, home.present(conn))
+
+
+def _show_stop(stop: Stop | None, tongue: str) -> None:
+    from pacte.kernel.i18n import day
+
+    if stop is not None:
+        scope = "'*'" if stop.scope == "*" else stop.scope
+        tell(words("campaign.halted", tongue, day=day(stop.since, tongue), scope=scope), mark="!", color="yellow")
+
+
+def _show_reason(found: Campaign, tongue: str, indent: int = 0) -> None:
+    """Why it is held, was ended, or could not be prepared."""
+    if found.reason:
+        key, said = ("unready" if found.state == "draft" else "because"), _code(found.reason, tongue)
+        tell(words(f"campaign.{key}", tongue, reason=said, name=found.id[:8]), indent=indent)
+
+
+def _code(reason: str, tongue: str) -> str:
+    """Why, in words: ours, or those for what the gate said."""
+    from pacte.kernel.i18n import catalogue
+
+    if f"campaign.code.{reason}" in catalogue("cli"):
+        return words(f"campaign.code.{reason}", tongue)
+    return _why("undeclared_field" if reason.startswith("undeclared") else reason, tongue)
 
 
 def _turned(found: Campaign, lang: str, house: Any, *, as_json: bool) -> None:
@@ -232,6 +348,33 @@ def _numbers(found: Counted) -> dict[str, Any]:
         for (outcome, reason), number in found.numbers.items()
     ]
     return {"people": found.all, "numbers": each}
+
+
+def _report(found: Report) -> dict[str, Any]:
+    reach = found.reach
+    reasons = [{"reason": reason, "people": people} for reason, people in reach.reasons if people is not None]
+    reached = {"known": reach.everybody, "permitted": reach.permitted, "reasons": reasons}
+    return _numbers(found.entered) | {"purpose": reached}
+
+
+def _show_report(found: Report, smallest: int, tongue: str) -> None:
+    """First whom the purpose may reach, then whom the campaign would."""
+    from pacte.kernel.i18n import number
+
+    few = words("segment.few", tongue, smallest=smallest)
+
+    def said(people: int | None) -> str:
+        return few if people is None else words("segment.about", tongue, people=number(people, tongue))
+
+    tell(words("campaign.reach", tongue))
+    tell("  " + words("segment.everybody", tongue, people=said(found.reach.everybody)))
+    for reason, people in found.reach.reasons:
+        if people is not None and reason != "other":
+            tell("  " + words("segment.reason", tongue, why=_why(reason, tongue), people=said(people)))
+    tell("  " + words("segment.others", tongue, smallest=smallest))
+    tell("  " + words("segment.permitted", tongue, people=said(found.reach.permitted)))
+    tell(words("campaign.entered", tongue))
+    _show_numbers(found.entered, tongue)
 
 
 def _show_numbers(found: Counted, tongue: str) -> None:

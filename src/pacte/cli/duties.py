@@ -112,6 +112,7 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """Stop a purpose with effect at once, or lift the stop; without a purpose, list the stops in force."""
+    from pacte.app.campaigns import heeding
     from pacte.app.stop import stop as stopping
     from pacte.app.stop import stops_in_force
     from pacte.kernel.errors import BadInput
@@ -136,13 +137,19 @@ def stop(
         return
     with opened(house) as home:
         index = stopping(home, scope, code("--reason", reason), lift=lift, by=code("--by", by))
+        with home.reading() as conn:
+            held = [] if lift else [one.id for one in heeding(conn, scope, home.present(conn))]
     key = "stop.lifted" if lift else "stop.done"
-    shown = words("stop.everything", tongue) if scope == "*" else scope
-    say(
-        {"entry": index, "scope": scope, "stopped": not lift},
-        as_json,
-        lambda: tell(words(key, tongue, scope=shown, entry=str(index))),
-    )
+
+    def done() -> None:
+        named = words("stop.everything", tongue) if scope == "*" else scope
+        tell(words(key, tongue, scope=named, entry=str(index)))
+        if held:
+            tell(words("stop.holds", tongue, names=", ".join(one[:8] for one in held)))
+        if not lift:
+            tell(words("stop.lift", tongue, scope="'*'" if scope == "*" else scope))
+
+    say({"entry": index, "scope": scope, "stopped": not lift, "holds": held}, as_json, done)
 
 
 def doctor(house: HouseOption = HERE, lang: LangOption = "", as_json: JsonOption = False) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -106,6 +108,14 @@ ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 """What the parser of the command line raises; typer brings its own copy of click and does not name this class."""
 
 
+@cache
+def program() -> Callable[..., Any]:
+    """All commands, put together; the function takes the command line."""
+    from typer.main import get_command
+
+    return get_command(app)
+
+
 def run() -> None:
     """The entry point: errors become one message and an exit code, and no message repeats a personal value."""
     from pacte.kernel.core import forbid_dumps
@@ -114,7 +124,7 @@ def run() -> None:
     forbid_dumps()
     as_json = "--json" in sys.argv
     try:
-        sys.exit(app(prog_name="pacte", standalone_mode=False) or 0)
+        sys.exit(program()(prog_name="pacte", standalone_mode=False) or 0)
     except PacteError as error:
         sys.exit(fail(error, as_json))
     except ClickException as error:

@@ -19,6 +19,7 @@ from pacte.cli.output import (
     opened,
     say,
     tell,
+    typed_path,
     words,
 )
 
@@ -85,7 +86,7 @@ def save(
     tongue = language(lang, house)
     with opened(house) as home:
         found = _read(file)
-        messages.refuse(found, _policy(home), file.name)
+        messages.refuse(found, _policy(home), home.settings.web.url, file.name)
         saved = messages.save(home, found, by=code("--by", by))
 
     def show() -> None:
@@ -187,9 +188,12 @@ def remove(
 
 
 def _read(file: Path) -> Message:
+    from pacte.kernel.errors import NotFound
     from pacte.policy.document import read_limited
     from pacte.uses.message.model import read
 
+    if not file.exists():
+        raise NotFound(f"no file {typed_path(file)} here; a saved message is read with `pacte message show NAME`")
     return read(read_limited(file), file.name)
 
 

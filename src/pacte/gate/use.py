@@ -96,17 +96,28 @@ def intend_one(
 
     `number` is the person's, where the caller has looked it up in this transaction.
     """
+    return intend_each(conn, {subject: number}, question, act)[subject]
+
+
+def intend_each(
+    conn: Connection, people: Mapping[SubjectId, int | None], question: Question, act: Act
+) -> dict[SubjectId, Intended | Decision]:
+    """The same for several people, each by themselves, under one look at the rules: nothing changes in between."""
     (policy, digest), table = declared(conn, question)
     question = complete(table, question)
-    decision = may_under(conn, subject, question, table, digest, number)
-    if not decision.permitted:
-        return decision
-    use = new_use_id()
-    about = {"mode": "one", "subject": subject}
-    term = _term(conn, table, question.purpose, act, LIFETIME_ONE)
-    entry = _entry(question, _ALONE, (policy, digest), table, use, act, term, about)
     capacity = _capacity(table, question.purpose)
-    return Intended(entry, use, question, (policy, digest), capacity, term, subject)
+    term = _term(conn, table, question.purpose, act, LIFETIME_ONE)
+    answers: dict[SubjectId, Intended | Decision] = {}
+    for subject, number in people.items():
+        decision = may_under(conn, subject, question, table, digest, number)
+        if not decision.permitted:
+            answers[subject] = decision
+            continue
+        use = new_use_id()
+        about = {"mode": "one", "subject": subject}
+        entry = _entry(question, _ALONE, (policy, digest), table, use, act, term, about)
+        answers[subject] = Intended(entry, use, question, (policy, digest), capacity, term, subject)
+    return answers
 
 
 def permitted_before(

@@ -5,8 +5,10 @@ A row that is here already, saying the same, changes nothing; one that says some
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,6 +27,8 @@ from pacte.lake.numbers import allot
 from pacte.vault import index, sealed
 from pacte.vault.evidence import commit_facts
 
+REACHED = ("key", "email", "phone")
+"""What a row names somebody by."""
 NOTHING = Said(b"")
 """What is remembered of a row that was never loaded."""
 
@@ -47,7 +51,7 @@ def enter(run: Run, conn: Connection, people: Sequence[Person], again: People | 
     known = known_rows(conn, run.dataset, digests, run.source.name)
     changed = [person for person in people if known.get(person.row, NOTHING).digest != digests[person.row]]
     subjects = {value: found[0] for value, found in run.people(conn, "key", [p.names["key"] for p in changed]).items()}
-    changed, erased = _without_suppressed(run, conn, changed, subjects, known)
+    changed, out = _without_suppressed(run, conn, changed, subjects, known)
     new = {person.names["key"]: new_subject_id() for person in changed if person.names["key"] not in subjects}
     for person in changed:  # a parent of the same batch who is new
         if person.guardian is None and person.guardian_key in new:
@@ -78,8 +82,8 @@ def enter(run: Run, conn: Connection, people: Sequence[Person], again: People | 
     run.counts["accepted"] += len(changed)
     run.counts["new_people"] += len(new)
     run.counts["updated"] += sum(person.row in known for person in changed)
-    run.counts["suppressed"] += erased
-    run.counts["unchanged"] += len(people) - len(changed) - erased
+    run.counts.update(suppressed=out.total(), known=out["known"], unwanted=out["unwanted"])
+    run.counts["unchanged"] += len(people) - len(changed) - out.total()
     if run.source.place is not None:
         run.counts["unplaced"] += sum("place" not in person.facts for person in people)
 
@@ -105,24 +109,31 @@ def _emptied(run: Run, person: Person, before: Said) -> frozenset[str]:
 
 def _without_suppressed(
     run: Run, conn: Connection, people: list[Person], subjects: Mapping[str, SubjectId], known: Collection[bytes]
-) -> tuple[list[Person], int]:
+) -> tuple[list[Person], Counter[str]]:
+    """Who enters, and how many do not, by cause: whom the rows name was `erased`, is `known` or is `unwanted`.
+
+    What people said here holds: of a bought file nobody enters who is known, or whom any suppression names.
+    """
     strangers = [person for person in people if person.names["key"] not in subjects]
-    keys = run.suppressed(conn, "key", [person.names["key"] for person in strangers])
-    mails = run.suppressed(conn, "email", [person.names.get("email") for person in strangers])
-    gone = {p.row for p in strangers if p.names["key"] in keys or p.names.get("email") in mails}
+    out: dict[bytes, str] = {}
     if run.stores.bought:
-        gone |= _known_already(run, conn, strangers)
-        gone |= {p.row for p in people if p.names["key"] in subjects and p.row not in known}  # another's key
-    return [person for person in people if person.row not in gone], len(gone)
+        unwanted = _naming(strangers, REACHED, lambda kind, values: run.suppressed(conn, kind, values, ""))
+        out |= dict.fromkeys(unwanted, "unwanted")
+        out |= dict.fromkeys(_naming(strangers, REACHED[1:], partial(run.people, conn)), "known")
+        out |= dict.fromkeys((p.row for p in people if p.names["key"] in subjects and p.row not in known), "known")
+    kinds = REACHED if run.stores.bought else REACHED[:2]
+    out |= dict.fromkeys(_naming(strangers, kinds, partial(run.suppressed, conn)), "erased")
+    return [person for person in people if person.row not in out], Counter(out.values())
 
 
-def _known_already(run: Run, conn: Connection, strangers: Sequence[Person]) -> set[bytes]:
-    """The rows of a bought file whose address or number is suppressed or known: what those people said here holds."""
+def _naming(
+    people: Sequence[Person], kinds: Sequence[str], asked: Callable[[str, list[str]], Collection[str]]
+) -> set[bytes]:
+    """The rows of which one of the values of these kinds is among those answered."""
     found: set[bytes] = set()
-    for kind in ("email", "phone"):
-        values = [person.names[kind] for person in strangers if kind in person.names]
-        known = {*run.suppressed(conn, kind, values), *run.people(conn, kind, values)}
-        found |= {person.row for person in strangers if person.names.get(kind) in known}
+    for kind in kinds:
+        there = asked(kind, [person.names[kind] for person in people if kind in person.names])
+        found |= {person.row for person in people if person.names.get(kind) in there}
     return found
 
 

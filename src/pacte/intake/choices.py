@@ -118,6 +118,12 @@ def enter(run: Run, conn: Connection, choices: Choices) -> dict[int, str]:
     return unknown
 
 
+def refusing(choices: Choices) -> list[str]:
+    """Whoever says no in a checked batch, as `key:…`, `email:…` or `phone:…`."""
+    rows = zip(choices.names, choices.entries, strict=True)
+    return list(dict.fromkeys(f"{choices.kind}:{name}" for name, said in rows if said.get("act") in PROTECTIVE))
+
+
 def _undated_no(entry: Mapping[str, Json]) -> bool:
     return entry["act"] in PROTECTIVE and "effective" not in entry
 

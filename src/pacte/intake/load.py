@@ -109,7 +109,7 @@ def _load_events(run: Run, batch: Batch) -> None:
 
 def _load_choices(run: Run, batch: Batch) -> None:
     checked = choices.prepare(run, batch)
-    with run.writing() as conn:
+    with run.stores.ending(choices.refusing(checked)), run.writing() as conn:
         unknown = choices.enter(run, conn, checked)
     for row, reason in unknown.items():
         checked.faults.add(row, reason, run.source.person[1])
@@ -143,6 +143,8 @@ def _finish(run: Run, undeclared: tuple[str, ...]) -> LoadReport:
         updated=counts["updated"],
         new_people=counts["new_people"],
         suppressed=counts["suppressed"],
+        known=counts["known"],
+        unwanted=counts["unwanted"],
         rejected=dict(run.rejected),
         unplaced=counts["unplaced"],
         guardians_missing=counts["guardians_missing"],

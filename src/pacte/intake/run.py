@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
@@ -41,12 +41,19 @@ MEMORY = 20_000
 """How many short fingerprints are kept."""
 
 
+def _nobody_writes(_: Collection[str]) -> AbstractContextManager[None]:
+    """Where nothing is sent no no waits."""
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What a load needs of a house. `writing` opens a write transaction and anchors its checkpoint once committed.
 
     `region` (ISO 3166) is how telephone numbers without country code are read where a row names no place. `bought`:
     the file is not the company's own, and nobody enters whom any suppression names or who is known here already.
+    `ending` is held while the no of people is recorded, who are named as `key:…`, `email:…` or `phone:…`: no message
+    to them is then on its way.
     """
 
     writing: Callable[[], AbstractContextManager[Connection]]
@@ -58,6 +65,7 @@ class Stores:
     signer: Signer
     region: str = "FR"
     bought: bool = False
+    ending: Callable[[Collection[str]], AbstractContextManager[None]] = _nobody_writes
 
 
 @dataclass(slots=True)
@@ -209,19 +217,20 @@ class Run:
     def _fields(self, kind: str) -> tuple[str, ...]:
         return self.key_fields if kind == "key" else (kind,)
 
-    def suppressed(self, conn: Connection, kind: str, values: Iterable[str | None]) -> set[str]:
-        """Those of these values whose owner was erased; of a bought file, all that are suppressed for any reason."""
+    def suppressed(
+        self, conn: Connection, kind: str, values: Iterable[str | None], reason: str = suppression.ERASED
+    ) -> set[str]:
+        """Those of these values whose owner was erased, or that are suppressed for another reason; `""` is any."""
         wanted = sorted({value for value in values if value})
         found: set[str] = set()
-        why = "" if self.stores.bought else suppression.ERASED
         for name in self._fields(kind) if wanted else ():
-            found |= suppression.suppressed(conn, self.stores.keys, name, wanted, self.now, why)
+            found |= suppression.suppressed(conn, self.stores.keys, name, wanted, self.now, reason)
         return found
 
     def set_aside(self, batch: Batch, faults: Faults, named: Sequence[Mapping[str, str]] = ()) -> None:
         """Seal the rows of a batch that cannot enter; `named` are each row's own identifiers, kind → normal form.
 
-        A row that names an erased person is not kept here either.
+        A row that names an erased person is not kept here either, nor one of a bought file that names a suppressed one.
         """
         rows = [(self._within_reach(row), self._guessed(row.row)) for row in batch.aside]
         for position in sorted(faults.found):
@@ -233,11 +242,14 @@ class Run:
             return
         # Looked up and written under one lock: an erasure that comes after it finds the rows, one before it is seen.
         with self.stores.writing() as conn:
-            gone = self._erased(conn, [name for _, names in rows for name in names])
+            every = [name for _, names in rows for name in names]
+            erased = self._suppressed(conn, every, suppression.ERASED)
+            gone = erased | (self._suppressed(conn, every, "") if self.stores.bought else set())
             kept = sorted(((row, names) for row, names in rows if not gone & set(names)), key=lambda row: row[0].line)
             self.quarantine.add([(row, index.blinds(self.stores.keys, self._blinded(names))) for row, names in kept])
         self.rejected.update(row.reason for row, _ in kept)
         self.counts["suppressed"] += len(rows) - len(kept)
+        self.counts["unwanted"] += sum(bool(gone & {*names}) and not erased & {*names} for _, names in rows)
 
     def _blinded(self, names: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         # Not by telephone: a household shares one.
@@ -264,6 +276,6 @@ class Run:
     def _text(self, row: bytes) -> str:
         return row.decode(self.source.encoding, "surrogateescape")
 
-    def _erased(self, conn: Connection, names: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    def _suppressed(self, conn: Connection, names: Sequence[tuple[str, str]], reason: str) -> set[tuple[str, str]]:
         asked = {kind: {value for of, value in names if of == kind} for kind in ("key", "email")}
-        return {(kind, value) for kind, values in asked.items() for value in self.suppressed(conn, kind, values)}
+        return {(kind, one) for kind, values in asked.items() for one in self.suppressed(conn, kind, values, reason)}

@@ -13,13 +13,14 @@ import json
 import os
 import re
 import sqlite3
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import (
     BigInteger,
@@ -36,6 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.pool import NullPool
 
 from pacte.kernel import crash, quiet
@@ -184,6 +186,8 @@ def write(engine: Engine, *, short: bool = False) -> Iterator[Connection]:
                 "the connection to the record database was lost while it committed; look whether it was recorded"
             ) from None
         raise _explain(error, engine) from None
+    except NoneFree:
+        raise Conflict(NONE_FREE) from None
     finally:
         quiet.leave(thread)
 
@@ -203,6 +207,8 @@ def read(engine: Engine) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise _explain(error, engine) from None
+    except NoneFree:
+        raise Conflict(NONE_FREE) from None
     finally:
         quiet.leave(thread)
 
@@ -250,6 +256,39 @@ def beside(conn: Connection) -> Iterator[Connection]:
         other.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
         yield other
         transaction.rollback()
+
+
+@contextmanager
+def aside(engine: Engine) -> Iterator[Connection]:
+    """A connection that is none of the engine's own, for what is held while others, who need those, are waited for.
+
+    PostgreSQL only. It begins nothing by itself. Raises `Conflict` where none is free for long.
+    """
+    with _making:
+        other = _asides.get(engine)
+        if other is None:
+            other = create_engine(
+                engine.url, hide_parameters=True, pool_pre_ping=True, max_overflow=40, connect_args=_said_to()
+            )
+            _asides[engine] = other
+            _opened.add(other)
+    try:
+        conn = other.connect()
+    except NoneFree:
+        raise Conflict(NONE_FREE) from None
+    except DBAPIError as error:
+        raise _explain(error, engine) from None
+    with conn:
+        yield conn
+
+
+def dispose(engine: Engine) -> None:
+    """Let go of an engine's connections, and of those aside."""
+    engine.dispose()
+    with _making:
+        other = _asides.pop(engine, None)
+    if other is not None:
+        other.dispose()
 
 
 def run(conn: Connection, sql: str, parameters: Parameters = ()) -> CursorResult[Any]:
@@ -479,7 +518,41 @@ def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("pacte_bare"):
         return
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("pacte_write") else "BEGIN")
+    raw: Any = connection.connection.driver_connection  # asked by itself: there are as many as there are questions
+    try:
+        if options.get("pacte_write"):
+            _begin_writing(raw)
+        else:
+            raw.execute("BEGIN")
+    except sqlite3.Error as error:
+        raise _wrapped(error, connection) from None
+
+
+FIRST_LOOK, LAST_LOOK = 0.0003, 0.002
+"""Seconds between two looks whether another writer is done, doubled each time."""
+
+
+def _begin_writing(raw: Any) -> None:
+    """Take the write lock, soon after whoever has it is done; raises what SQLite says where that is too long.
+
+    SQLite's own waiting sleeps up to a tenth of a second between two looks, and who sleeps while others write waits
+    the longer: under load those few would wait that long whose answer a person waits for.
+    """
+    until, pause = time.monotonic() + BUSY_MILLISECONDS / 1e3, FIRST_LOOK
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _BY_SQLITE.get(error.sqlite_errorcode & 0xFF) != _BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, LAST_LOOK)
+            else:
+                return
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
 
 
 def _begin_postgres(connection: Connection) -> None:
@@ -511,6 +584,8 @@ AWAY = (
     "recorded; try again when it is there"
 )
 """What is said of a database that does not answer, wherever that is noticed."""
+NONE_FREE = "the record database is asked by too many at once; nothing was recorded; try again in a moment"
+"""What is said where no connection was free for long."""
 
 _BUSY, _FULL, _READ_ONLY, _FAILING, _SHUT, _DAMAGED, _LACKING, _AWAY = range(8)
 _BY_SQLITE = {5: _BUSY, 6: _BUSY, 13: _FULL, 8: _READ_ONLY, 10: _FAILING, 14: _SHUT, 11: _DAMAGED, 26: _DAMAGED}
@@ -585,6 +660,8 @@ def _kind(error: DBAPIError) -> int | None:
 
 
 _opened: WeakSet[Engine] = WeakSet()
+_asides: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+_making = quiet.free_in_copies(threading.Lock())
 _inherited: list[object] = []
 """Connections that a parent process opened: never used here, and never closed, which would disturb the parent."""
 

@@ -46,7 +46,9 @@ def turns(path: Path, places: Iterable[int], seconds: float) -> Iterator[bool]:
     """
     descriptor, until = open_to_hold(path), monotonic() + seconds
     try:
-        yield all(_taken(descriptor, place, until) for place in sorted(set(places)))
+        # Each is tried for, also after one that was not had in time.
+        held = [_taken(descriptor, place, until) for place in sorted(set(places))]
+        yield all(held)
     finally:
         close_held(descriptor)
 
@@ -74,10 +76,13 @@ def _lock(descriptor: int, place: int) -> None:
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
 
 
-def open_to_hold(path: Path) -> int:
-    """Open a file (made where it is missing, mode 0600) that this process alone will lock: no child keeps it open."""
+def open_to_hold(path: Path, *, make: bool = True) -> int:
+    """Open a file (made where it is missing, mode 0600) that this process alone will lock: no child keeps it open.
+
+    With `make` false a file that is missing is an `OSError`.
+    """
     with _changing:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0), 0o600)
         _held.add(descriptor)
     return descriptor
 

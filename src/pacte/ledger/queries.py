@@ -173,6 +173,20 @@ def disturbed_since(conn: Connection, subject: SubjectId, index: int) -> bool:
     return bool(fetch(conn, query, (index, subject, *CHANGES_NOTHING)))
 
 
+def told_since(conn: Connection, subject: SubjectId, index: int) -> bool:
+    """Whether an entry from `index` on, of this person or of nobody, could change how this person may be reached.
+
+    Besides what `disturbed_since` looks for these are wishes and suppressions. It reads every entry from there on: for
+    an `index` close to the end.
+    """
+    nothing = sorted({*CHANGES_NOTHING} - {"preference", "suppressed"})
+    query = (
+        "SELECT 1 FROM ledger_entry WHERE idx >= ? AND (subject = ? OR subject IS NULL) "
+        f"AND kind NOT IN ({', '.join('?' * len(nothing))}) LIMIT 1"
+    )
+    return bool(fetch(conn, query, (index, subject, *nothing)))
+
+
 def changed_since(conn: Connection, index: int) -> bool:
     """Whether an entry from `index` on could change any decision: a fact, a choice, a policy, a stop, an erasure."""
     return _exists_since(conn, index, entry_table.c.kind.is_not(None))

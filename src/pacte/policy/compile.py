@@ -111,7 +111,7 @@ def _recipient(recipient: Recipient) -> Json:
 
 
 def _controller(document: PolicyFile) -> dict[str, Json]:
-    found = document.controller.model_dump(exclude_none=True)
+    found = document.controller.model_dump(exclude_none=True, exclude={"postal"})  # it decides nothing
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value != ()}
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from pacte.policy.categories import categories
 from pacte.policy.model import PolicyFile, Purpose, Recipient
-from pacte.policy.vocabulary import RuleError
+from pacte.policy.vocabulary import SERVICE, RuleError
 
 DEFAULT_GRADE = "form"
 """The grade of proof that a consent needs when its purpose names none."""
@@ -99,7 +99,7 @@ class Declared:
         purpose = self.purpose
         if purpose.kind == "sharing":
             return "controller" in roles or not contracted
-        asked = purpose.kind in ("service", "security", "legal_claims")
+        asked = purpose.kind in SERVICE
         return "controller" in roles and not asked and purpose.basis not in ("legal_obligation", "vital_interests")
 
     def _category(self, path: str) -> str:

@@ -74,6 +74,7 @@ COMPARED: dict[str, Rule] = {
     "controller.regulated_as": Rule("list", "law", "law"),
     "controller.behalf": _other("tell"),
     "controller.jointly": _other("tell"),
+    "controller.postal": _other("none"),
     "laws": Rule("list", "law", "law"),
     "offered_to": Rule("rank", "less", "tell"),
     "languages": Rule("list", "none", "tell"),

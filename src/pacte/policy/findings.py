@@ -34,6 +34,7 @@ CODES: Mapping[str, tuple[Level, str]] = {
     "safeguard_other": ("risk", "GDPR Art. 46"),
     "one_yes_for_many": ("risk", "GDPR Art. 4(11), 7(2)"),
     "hard_to_read": ("risk", "GDPR Art. 12(1)"),
+    "postal_missing": ("risk", ""),
     "contact_uncapped": ("advice", "Directive 2005/29/EC, Annex I no. 26"),
     "contact_hours_wider": ("advice", ""),
     "not_judged": ("advice", ""),

@@ -11,10 +11,21 @@ from pacte.policy.compile import Compiled
 from pacte.policy.contact import ContactRule
 from pacte.policy.findings import Finding, found
 from pacte.policy.packs import HOUSE
+from pacte.policy.vocabulary import SERVICE
 from pacte.policy.weeks import covers, week_of
 
 COUNTED = ("email", "sms", "phone", "push", "messaging")
 """Channels that interrupt people. Source: Directive 2005/29/EC Annex I no. 26."""
+
+
+POSTAL = {
+    "us-ca": {"en": "15 U.S.C. § 7704(a)(5)(A)(iii)", "fr": "15 U.S.C. § 7704(a)(5)(A)(iii)"},
+    "ca-qc": {
+        "en": "S.C. 2010, c. 23, s. 6(2)(b)-(c); SOR/2012-36, s. 2(1)(d)",
+        "fr": "L.C. 2010, ch. 23, art. 6(2)b)-c) ; DORS/2012-36, art. 2(1)d)",
+    },
+}
+"""By pack: where the law of that place wants a valid postal address in every offer by e-mail."""
 
 
 def lint_contact(compiled: Compiled) -> Iterator[Finding]:
@@ -30,6 +41,7 @@ def lint_contact(compiled: Compiled) -> Iterator[Finding]:
         if purpose.kind == "direct_marketing" and open_:
             words = {lang: ", ".join(named(channel, lang) for channel in open_) for lang in LANGUAGES}
             yield found(document, "contact_uncapped", ("purposes", name, "channels"), purpose=name, channels=words)
+    yield from _nowhere(compiled)
     for channel, hours in document.contact.hours.items():
         for law in laws:
             if law.week is None or (law.channels and channel not in law.channels):
@@ -44,6 +56,22 @@ def lint_contact(compiled: Compiled) -> Iterator[Finding]:
                     channel={lang: named(channel, lang) for lang in LANGUAGES},
                     says={lang: law.says.get(lang, law.id).rstrip(" .") for lang in LANGUAGES},
                 )
+
+
+def _nowhere(compiled: Compiled) -> Iterator[Finding]:
+    """Offers by e-mail under a law that wants to know where their sender is, from a company that does not say it."""
+    document = compiled.document
+    wants = [cited for law, cited in POSTAL.items() if law in document.laws]
+    sells = [name for name, one in document.purposes.items() if one.kind not in SERVICE and "email" in one.channels]
+    if wants and sells and not document.controller.postal:
+        yield found(
+            document,
+            "postal_missing",
+            ("controller",),
+            article="; ".join(cited["en"] for cited in wants),
+            place={lang: (" ; " if lang == "fr" else "; ").join(one[lang] for one in wants) for lang in LANGUAGES},
+            purposes=", ".join(f"`{name}`" for name in sells),
+        )
 
 
 def _laws(compiled: Compiled) -> list[ContactRule]:

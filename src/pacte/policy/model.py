@@ -130,6 +130,7 @@ class Controller(Part):
     regulated_as: tuple[Literal["covered_entity", "business_associate", "public_body", "online_platform"], ...] = ()
     behalf: Text | None = None
     jointly: Text | None = None
+    postal: Text | None = None
 
     @property
     def standing(self) -> dict[str, str]:

@@ -194,7 +194,9 @@ class RuleTable:
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical table, in hexadecimal: the name under which entries cite it."""
-        return digest(self.to_json())
+        if "digest" not in self.kept:
+            self.kept["digest"] = digest(self.to_json())
+        return str(self.kept["digest"])
 
     @staticmethod
     def from_json(value: Json) -> RuleTable:

@@ -159,6 +159,7 @@ TABLE: dict[str, Change | Members] = {
     "controller.regulated_as": GAINS,
     "controller.behalf": FREE,
     "controller.jointly": FREE,
+    "controller.postal": FREE,
     # More laws ask more. Adults, everyone, children: each protects more than the one before.
     "laws": GAINS,
     "offered_to": Change(

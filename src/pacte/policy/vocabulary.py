@@ -25,6 +25,12 @@ KINDS = (
 )
 """What is done with the data, whatever the legal basis; `inference` is psychological, sensitive or scoring."""
 
+SERVICE = ("service", "security", "legal_claims")
+"""Kinds of use that people wait for or are owed, such as a receipt or the notice of a breach: never an offer.
+
+Caps, wishes and objections to offers do not keep them from anybody. Source: GDPR Art. 21(2), 34; CPCE art. L34-5.
+"""
+
 CHANNELS = ("email", "sms", "phone", "post", "push", "messaging", "web", "app")
 
 GRADES = ("none", "attested", "paper", "form", "double_opt_in")

@@ -7,7 +7,7 @@ normal form; `find` normalises for the one who asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from sqlalchemy import Connection
@@ -23,11 +23,13 @@ from pacte.vault.tables import INDEX, append, blank, look_up
 
 __all__ = [
     "add",
+    "blinder",
     "blinds",
     "blinds_of",
     "find",
     "find_many",
     "forget",
+    "having",
     "key_field",
     "normalise_email",
     "normalise_key",
@@ -42,6 +44,22 @@ def blinds(keys: KeyStore, values: Sequence[tuple[str, str]]) -> list[bytes]:
     """The blind value of each (field, value in normal form), in the same order."""
     field_keys = {field: _field_key(keys, field) for field in {field for field, _ in values}}
     return [blind(field_keys[field], field, value) for field, value in values]
+
+
+def blinder(keys: KeyStore, field: str, region: str) -> Callable[[str], bytes]:
+    """What makes the blind value of one value after the other, each as people write it; the key is looked up once.
+
+    A value of the wrong form has none: it is empty.
+    """
+    key = _field_key(keys, field)
+
+    def made(value: str) -> bytes:
+        try:
+            return blind(key, field, _normal(field, value, region))
+        except BadInput:
+            return b""
+
+    return made
 
 
 def key_field(dataset: str, name: str) -> str:
@@ -102,6 +120,16 @@ def find_many(connection: Connection, keys: KeyStore, field: str, normal: Sequen
     for _, blinded, subject, _ in sorted(rows):
         found.setdefault(sought[blinded], []).append(subject)
     return found
+
+
+def having(connection: Connection, keys: KeyStore, field: str, blinded: bytes) -> list[SubjectId]:
+    """The people whom a blind value of this field leads to, in a stable order; none for one of keys of before.
+
+    Raises `Unsafe` when a row that would answer was changed behind the house's back.
+    """
+    query = f"SELECT {columns(INDEX)} FROM vault_index WHERE field = ? AND blind"
+    rows = genuine(key_of(keys), INDEX, look_up(connection, query, (field,), [blinded]))
+    return sorted({subject for _, _, subject, _ in rows})
 
 
 def _field_key(keys: KeyStore, field: str) -> bytes:

@@ -6,6 +6,7 @@ person's data key and bound to person, group and version. Values come back redac
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -208,6 +209,19 @@ def held(connection: Connection, subject: SubjectId) -> dict[str, int]:
     """How many sealed rows each group of this person has; opens nothing."""
     query = "SELECT grp, count(*) FROM vault_sealed WHERE subject = ? GROUP BY grp ORDER BY grp"
     return dict(db.fetch(connection, query, (subject,)))
+
+
+def prints(connection: Connection, groups: Collection[str], people: Sequence[SubjectId]) -> dict[SubjectId, bytes]:
+    """By person a digest of how these groups are sealed now: another one once any of them was written again.
+
+    Opens nothing, and says nothing of what is sealed: the same values sealed anew have another.
+    """
+    rows = look_up(connection, "SELECT grp, sealed, subject FROM vault_sealed WHERE subject", (), people)
+    found: dict[SubjectId, list[bytes]] = {}
+    for group, body, subject in rows:
+        if group in groups:
+            found.setdefault(SubjectId(subject), []).append(hashlib.sha256(body or b"").digest())
+    return {subject: b"".join(sorted(parts)) for subject, parts in found.items()}
 
 
 def holders(connection: Connection, groups: Collection[str], people: Sequence[SubjectId]) -> set[SubjectId]:

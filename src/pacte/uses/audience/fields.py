@@ -129,8 +129,9 @@ def refuse_step(field: Field, value: int, key: str) -> None:
     """Raise `BadInput` for a bound between two steps, with the coarser one."""
     if value and value not in field.steps:
         near = step_of(field, value)
+        years = "years of age: " if field.category in AGED else ""
         raise BadInput(
-            f"`{field.path}` is told apart at {_listed(field.steps)}; for `{key}` write {near or field.steps[0]}"
+            f"`{field.path}` is told apart at {years}{_listed(field.steps)}; for `{key}` write {near or field.steps[0]}"
         )
 
 

@@ -10,7 +10,7 @@ all:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any as Node
 
@@ -77,7 +77,7 @@ def read_file(content: bytes, name: str) -> File:
 def read(table: RuleTable, purpose: str, node: Node) -> Condition:
     """A condition for a purpose, checked; raises `BadInput` for the first mistake in it."""
     if purpose not in table.purposes:
-        raise BadInput(f"the policy declares no purpose {named(purpose)}")
+        raise BadInput(f"the policy declares no purpose {named(purpose)}{_instead(purpose, table.purposes)}")
     reader = _Reader(conditionable(table, purpose), datasets(table, purpose), table.purposes[purpose].art9)
     found = _condition(reader, node, 0)
     alone = list(atoms(found))
@@ -110,7 +110,7 @@ def _field(reader: _Reader, node: Mapping[str, Node]) -> Condition:
     field = reader.fields.get(path)
     if field is None:
         known = [name for name, one in reader.fields.items() if one.kind != "rows"]
-        raise BadInput(f"the purpose declares no field {named(path)} to choose people by; {meant(path, known)}")
+        raise BadInput(f"the purpose declares no field {named(path)} to choose people by{_instead(path, known)}")
     dataset, _, name = path.partition(".")
     measure = Measure(dataset, name)
     match field.kind:
@@ -131,7 +131,8 @@ def _rows(reader: _Reader, node: Mapping[str, Node]) -> Condition:
     _keys(node, {"dataset", "field", "in", "within", "at_least", "below"})
     dataset = _text(node.get("dataset"), "dataset")
     if dataset not in reader.datasets:
-        raise BadInput(f"the purpose declares no dataset of events {named(dataset)}; {meant(dataset, reader.datasets)}")
+        there = reader.datasets
+        raise BadInput(f"the purpose declares no dataset of events {named(dataset)}{_instead(dataset, there)}")
     months = _months(node["within"]) if "within" in node else 0
     if months and not reader.datasets[dataset]:
         raise BadInput(f"the purpose declares no field of `{dataset}` that says when; leave `within` out")
@@ -141,7 +142,7 @@ def _rows(reader: _Reader, node: Mapping[str, Node]) -> Condition:
         field = reader.fields.get(path)
         if field is None or field.kind != "rows":
             known = [name for name, one in reader.fields.items() if one.kind == "rows"]
-            raise BadInput(f"rows are not counted by {named(path)}; {meant(path, known)}")
+            raise BadInput(f"rows are not counted by {named(path)}{_instead(path, known)}")
         where, among = path.partition(".")[2], _values(field, node.get("in"))
     elif "in" in node:
         raise BadInput("`in` says values of a field; say which with `field`")
@@ -193,6 +194,12 @@ def _text(node: Node, key: str) -> str:
     if not isinstance(node, str) or not node.strip() or len(node) > LONGEST or "\0" in node:
         raise BadInput(f"`{key}` is missing, or is no text of {LONGEST} characters at most")
     return node
+
+
+def _instead(word: str, known: Collection[str]) -> str:
+    """What was probably meant, and what there is."""
+    listed = ", ".join(f"`{one}`" for one in known) or "none"
+    return f"{meant(word, known)} (there is: {listed})"
 
 
 def _keys(node: Mapping[str, Node], known: set[str]) -> None:

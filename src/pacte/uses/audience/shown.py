@@ -35,12 +35,11 @@ class Limits:
 
     @property
     def enough(self) -> int:
-        """What a cell must count for at least: a fifth more, so that draws rarely lead below the smallest."""
-        return self.smallest + self.smallest // 5
+        """What people must count for at least, and by how many two crowds must differ to show two numbers.
 
-    @property
-    def apart(self) -> int:
-        """Two crowds that differ by fewer show the same number."""
+        Two fifths more than the smallest, so that draws hardly ever lead below it: a number would then prove that the
+        last of so many is there.
+        """
         return self.smallest + 2 * self.smallest // 5
 
     def number(self, people: int, counted: int) -> int | None:
@@ -151,21 +150,40 @@ def _folded(cells: Mapping[Regions, Crowd], kept: Sequence[int]) -> dict[Regions
 
 
 class Earlier:
-    """The numbers that were shown before, each with the sketch of those whom it was counted for."""
+    """What was shown before, each number, or none, with the sketch of those whom it was counted for."""
 
-    def __init__(self, sketches: np.ndarray, numbers: Sequence[int | None]) -> None:
-        self._sketches, self._numbers = sketches.astype(np.int64).reshape(-1, BUCKETS), list(numbers)
+    def __init__(self) -> None:
+        self._numbers: list[int | None] = []
+        self._sketches, self._lengths = np.empty((0, BUCKETS)), np.empty(0)
+
+    def add(self, sketches: np.ndarray, numbers: Sequence[int | None]) -> None:
+        """Add what was shown: a sketch for each number."""
+        start, stop = len(self._numbers), len(self._numbers) + len(numbers)
+        if stop > len(self._lengths):
+            room = stop // 8 + 64
+            self._sketches = np.concatenate([self._sketches[:start], np.empty((stop - start + room, BUCKETS))])
+            self._lengths = np.concatenate([self._lengths[:start], np.empty(stop - start + room)])
+        self._sketches[start:stop] = sketches.reshape(-1, BUCKETS)
+        self._lengths[start:stop] = np.einsum("ij,ij->i", self._sketches[start:stop], self._sketches[start:stop])
+        self._numbers += numbers
 
     def number(self, limits: Limits, crowd: Crowd, counted: int) -> tuple[int | None, bool]:
-        """The number to be shown of a crowd, and whether it is its own: that of nearly the same people is repeated."""
-        if self._numbers:
-            differ = np.square(self._sketches - crowd.sketch).sum(axis=1)
+        """The number to be shown of a crowd, and whether it is its own: that of nearly the same people is repeated.
+
+        So is that there is none. Whoever is nearly nobody has none whatever was shown: it would be the number of some
+        whole, and say of a few that they are many.
+        """
+        sketch = crowd.sketch.astype(np.float64)
+        length, there = float(sketch @ sketch), len(self._numbers)
+        nobody = length < limits.enough
+        if there:
+            differ = self._lengths[:there] - 2 * np.einsum("ij,j->i", self._sketches[:there], sketch) + length
             nearest = int(differ.argmin())
-            if differ[nearest] < limits.apart:
-                return self._numbers[nearest], False
-        found = limits.number(crowd.people, counted)
-        self._sketches = np.concatenate([self._sketches, crowd.sketch[None]])
-        self._numbers.append(found)
+            shown = self._numbers[nearest]
+            if differ[nearest] < limits.enough and (shown is None or not nobody):
+                return shown if crowd.people >= limits.smallest else None, False
+        found = None if nobody else limits.number(crowd.people, counted)
+        self.add(sketch, [found])
         return found, True
 
 

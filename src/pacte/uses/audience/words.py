@@ -5,7 +5,7 @@ from __future__ import annotations
 from pacte.gate.measures import Measure
 from pacte.kernel.i18n import number, text, typeset
 from pacte.policy.categories import categories
-from pacte.policy.model import PolicyFile
+from pacte.policy.model import Aggregate, PolicyFile
 from pacte.uses.audience.condition import Aged, Any, Condition, Every, Is, Lately, Not
 
 
@@ -24,10 +24,22 @@ def title(policy: PolicyFile, path: str, lang: str) -> str:
     titled = getattr(part, "title", None)
     if titled:
         return str(titled.get(lang) or next(iter(titled.values())))
-    if not name or name in found.aggregates:
-        return path if name else dataset
+    if not name:
+        return dataset
+    if name in found.aggregates:
+        return _computed(policy, dataset, found.aggregates[name], lang)
     category = categories().get(found.fields[name].category) if name in found.fields else None
     return getattr(category, lang, path) if category else path
+
+
+def _computed(policy: PolicyFile, dataset: str, aggregate: Aggregate, lang: str) -> str:
+    """What a figure computed over events is called, by its field and its dataset."""
+    of, by = title(policy, dataset, lang), aggregate.field
+    if by is None or aggregate.take == "count":
+        return text("uses", "segment.rows", lang, dataset=of)
+    dated = policy.datasets[dataset].fields[by].type in ("date", "instant")
+    kind = f"{aggregate.take}_day" if dated else aggregate.take
+    return text("uses", f"segment.computed.{kind}", lang, what=title(policy, f"{dataset}.{by}", lang), dataset=of)
 
 
 def _say(condition: Condition, policy: PolicyFile, lang: str, *, inside: bool) -> str:

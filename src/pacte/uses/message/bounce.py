@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email.message import Message
+from itertools import islice
 
 from pacte.kernel.i18n import catalogue, text
 from pacte.kernel.redacted import Redacted
 from pacte.uses.message import reports
+from pacte.uses.message.reports import Block, Report
 
 ROOM = "uses.message"
 DEAD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
@@ -42,15 +43,11 @@ class Bounce:
     token: str
 
 
-def read(raw: bytes) -> tuple[Bounce, ...]:
+def read(report: Report) -> tuple[Bounce, ...]:
     """Whom a report says a mail did not reach; empty for what is no such report, or tells of a delay or an arrival."""
-    report = reports.parsed(raw)
-    if report is None:
-        return ()
-    about, token = reports.message_id(reports.original(report)), reports.token_came_to(report)
-    blocks = [one for content, some in reports.parts(report) if content == "message/delivery-status" for one in some]
-    found = (_bounce(block, about, token) for block in blocks)
-    return tuple(one for one in found if one is not None)[:MOST]
+    about, token = reports.message_id(report.original), reports.token_came_to(report)
+    found = (_bounce(block, about, token) for block in report.outcomes)
+    return tuple(islice((one for one in found if one is not None), MOST))
 
 
 def explained(status: str, lang: str) -> str:
@@ -60,15 +57,15 @@ def explained(status: str, lang: str) -> str:
     return text(ROOM, key if key in known else f"status.{status[:1] if status[:1] in '45' else '5'}", lang)
 
 
-def _bounce(block: Message, about: str, token: str) -> Bounce | None:
-    if reports.field(block, "action").lower() != "failed":
+def _bounce(block: Block, about: str, token: str) -> Bounce | None:
+    if block.get("action", "").lower() != "failed":
         return None
-    to = reports.recipient(reports.field(block, "original-recipient"))
-    to = to or reports.recipient(reports.field(block, "final-recipient"))
+    to = reports.recipient(block.get("original-recipient", ""))
+    to = to or reports.recipient(block.get("final-recipient", ""))
     if to is None:
         return None
-    said = reports.field(block, "diagnostic-code")
-    status = _status(reports.field(block, "status"), said)
+    said = block.get("diagnostic-code", "")
+    status = _status(block.get("status", ""), said)
     gone = status in DEAD or bool(_VAGUE.fullmatch(status) and _UNKNOWN.search(said))
     return Bounce(to, status, gone, about, token)
 

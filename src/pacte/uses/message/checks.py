@@ -2,27 +2,33 @@
 
 What stops a message is never sent, and not even saved: a message is checked when it is saved, and again, beside the
 policy in force, when somebody wants to send it. No message can hold a picture, nor an address made for one person, so
-that none can tell who read it; the one way left, an address that a mailing tool has marked, is looked for here.
+that none can tell who read it; the one way left, an address that a mailing tool has marked, is looked for here. It is
+refused whatever the purpose says: nothing here knows whose yes to being followed there is, and nothing could end it in
+mails that were sent. That is our own rule, and stricter than the law's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from unicodedata import normalize
 from urllib.parse import parse_qsl, urlsplit
 
 from pacte.kernel.i18n import LANGUAGES, text
 from pacte.policy.findings import Finding, Level
 from pacte.policy.model import Dataset, PolicyFile, Purpose
-from pacte.uses.message.model import PLACEHOLDER, Block, Message, Text
-from pacte.uses.message.short import plain, segments
+from pacte.policy.vocabulary import SERVICE
+from pacte.uses.message.model import PLACEHOLDER, Block, Message
+from pacte.uses.message.render import short
+from pacte.uses.message.short import segments
 
 ROOM = "uses.message"
-SERVICE = ("service", "security", "legal_claims")
-"""Kinds of purpose that a service message may be for; a promotion is for none of them."""
 SHORT = ("sms",)
 MOST_SEGMENTS = 3
+SITE, TOKEN = "https://privacy.company.example", 22
+"""An address of a house as long as many are, and how many characters of a link say why a message came."""
 LONGEST = {"subject": 150, "preheader": 200, "heading": 200, "text": 5_000, "button": 80, "offer": 500}
 """Characters of each part of a text."""
 MOST_BLOCKS = 30
@@ -71,9 +77,12 @@ _MARKS = frozenset(
 """What mailing tools add to an address to know who followed it."""
 
 
-def check(message: Message, policy: PolicyFile) -> list[Finding]:
-    """Everything to be said of a message beside a policy, in the order of the message."""
-    return list(_all(message, policy))
+def check(message: Message, policy: PolicyFile, site: str = SITE) -> list[Finding]:
+    """Everything to be said of a message beside a policy, in the order of the message.
+
+    `site` is the public address of the house, to which a link in every message leads.
+    """
+    return list(_all(message, policy, site))
 
 
 def stopping(found: list[Finding]) -> list[Finding]:
@@ -81,7 +90,7 @@ def stopping(found: list[Finding]) -> list[Finding]:
     return [one for one in found if one.level == "stops"]
 
 
-def _all(message: Message, policy: PolicyFile) -> Iterator[Finding]:
+def _all(message: Message, policy: PolicyFile, site: str) -> Iterator[Finding]:
     purpose = policy.purposes.get(message.purpose)
     if purpose is None:
         yield _found(message, "unknown_purpose", "purpose", name=message.purpose)
@@ -93,7 +102,7 @@ def _all(message: Message, policy: PolicyFile) -> Iterator[Finding]:
     for lang in message.texts:
         if lang not in policy.languages:
             yield _found(message, "language_unknown", f"texts.{lang}", which=lang)
-        yield from _text(message, lang, purpose, policy)
+        yield from _text(message, lang, purpose, policy, site)
     if len({tuple(one.kind for one in found.blocks) for found in message.texts.values()}) > 1:
         yield _found(message, "texts_differ", "texts")
 
@@ -108,7 +117,7 @@ def _beside(message: Message, purpose: Purpose) -> Iterator[Finding]:
         yield _found(message, "promotion_for_service", "kind")
 
 
-def _text(message: Message, lang: str, purpose: Purpose | None, policy: PolicyFile) -> Iterator[Finding]:
+def _text(message: Message, lang: str, purpose: Purpose | None, policy: PolicyFile, site: str) -> Iterator[Finding]:
     found, here = message.texts[lang], f"texts.{lang}"
     if not found.subject and message.channel == "email":
         yield _found(message, "empty", f"{here}.subject")
@@ -119,8 +128,8 @@ def _text(message: Message, lang: str, purpose: Purpose | None, policy: PolicyFi
         yield from _words(message, f"{here}.{place}", kind, words)
         yield from _fields(message, f"{here}.{place}", words, purpose, policy)
     for number, block in enumerate(found.blocks):
-        yield from _block(message, f"{here}.blocks.{number}", block, purpose)
-    if message.channel in SHORT and (parts := segments(_longest(found, lang, policy))) > MOST_SEGMENTS:
+        yield from _block(message, f"{here}.blocks.{number}", block)
+    if message.channel in SHORT and (parts := segments(_longest(message, lang, policy, site))) > MOST_SEGMENTS:
         yield _found(message, "short_too_long", f"{here}.blocks", parts=parts, most=MOST_SEGMENTS)
 
 
@@ -129,11 +138,20 @@ def _fields(message: Message, place: str, words: str, purpose: Purpose | None, p
     for one in PLACEHOLDER.finditer(words):
         dataset, _, column = one[1].partition(".")
         if purpose is not None and one[1] not in purpose.uses:
-            yield _found(message, "undeclared_field", place, name=one[1])
+            yield _found(message, "undeclared_field", place, name=one[1], known=_printable(purpose, policy, one[1]))
         elif dataset in policy.datasets and not _says_who(policy.datasets[dataset], column):
             yield _found(message, "not_who", place, name=one[1])
         elif one[2] is None:
             yield _found(message, "without_words", place, name=one[1])
+
+
+def _printable(purpose: Purpose, policy: PolicyFile, near: str) -> str:
+    """What a message for a purpose may print, what reads most like a mistaken name first."""
+    split = ((path, path.partition(".")) for path in purpose.uses)
+    datasets = policy.datasets
+    known = [path for path, (of, _, name) in split if of in datasets and _says_who(datasets[of], name)]
+    closest = get_close_matches(near, known, n=1)
+    return ", ".join(f"`{path}`" for path in [*closest, *(one for one in known if one not in closest)]) or "–"
 
 
 def _says_who(dataset: Dataset, column: str) -> bool:
@@ -151,24 +169,23 @@ def _words(message: Message, place: str, kind: str, words: str) -> Iterator[Find
         yield _found(message, "words_of_an_offer", place, words=offer[0])
 
 
-def _block(message: Message, place: str, block: Block, purpose: Purpose | None) -> Iterator[Finding]:
+def _block(message: Message, place: str, block: Block) -> Iterator[Finding]:
     if block.kind == "offer" and message.kind == "service":
         yield _found(message, "offer_in_service", place)
     if block.kind == "button" and not block.link:
         yield _found(message, "link_missing", place)
     if block.link:
-        yield from _link(message, f"{place}.link", block.link, purpose)
+        yield from _link(message, f"{place}.link", block.link)
 
 
-def _link(message: Message, place: str, link: str, purpose: Purpose | None) -> Iterator[Finding]:
+def _link(message: Message, place: str, link: str) -> Iterator[Finding]:
     if "{" in link or "}" in link:
         yield _found(message, "link_personal", place)
         return
     if not re.fullmatch(r"https://[^\s\"<>\\^`{|}@]+", link) or len(link) > 800 or not _parts(link)[0]:
         yield _found(message, "link_not_https", place)
         return
-    agreed = purpose is not None and purpose.basis == "consent" and "email_pixel" in purpose.technology
-    if not agreed and (marks := sorted(_MARKS & _parts(link)[1])):
+    if marks := sorted(_MARKS & _parts(link)[1]):
         yield _found(message, "link_tracks", place, name=marks[0])
 
 
@@ -181,10 +198,11 @@ def _parts(link: str) -> tuple[str, set[str]]:
         return "", set()
 
 
-def _longest(found: Text, lang: str, policy: PolicyFile) -> str:
-    """A short text as long as it commonly gets: twelve characters for each value, the company, how to stop."""
-    said = " ".join(f"{PLACEHOLDER.sub('x' * 12, block.text)} {block.link}".strip() for block in found.blocks)
-    return plain(f"{policy.controller.name}: {said} {text(ROOM, 'stop', lang)}")
+def _longest(message: Message, lang: str, policy: PolicyFile, site: str) -> str:
+    """A short text as long as it commonly gets: twelve characters for each value, and all that the renderer adds."""
+    blocks = tuple(replace(block, text=PLACEHOLDER.sub("x" * 12, block.text)) for block in message.texts[lang].blocks)
+    why = f"{site}/{lang}/why/{'x' * TOKEN}"
+    return short(message, replace(message.texts[lang], blocks=blocks), lang, {}, policy.controller.name, why)
 
 
 def _found(message: Message, code: str, place: str, **parts: str | int) -> Finding:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pacte.kernel.redacted import Redacted
 from pacte.uses.message import reports
+from pacte.uses.message.reports import Report
 
 _KIND = re.compile(r"[a-z][a-z-]{0,31}")
 _LINK = re.compile(r"<(https?://[!-;=?-~]{1,900})>")
@@ -32,22 +33,17 @@ class Complaint:
     feedback: str
 
 
-def read(raw: bytes) -> Complaint | None:
+def read(report: Report) -> Complaint | None:
     """The complaint; `None` for what is none, such as the word that a mail was wanted after all (`not-spam`)."""
-    report = reports.parsed(raw)
-    if report is None:
+    said, mail = report.feedback, report.original
+    kind = said.get("feedback-type", "").lower()
+    if not _KIND.fullmatch(kind) or kind == "not-spam":
         return None
-    blocks = (some[0] for content, some in reports.parts(report) if content == "message/feedback-report" and some)
-    said = next(blocks, None)
-    kind = reports.field(said, "feedback-type").lower() if said is not None else ""
-    if said is None or not _KIND.fullmatch(kind) or kind == "not-spam":
-        return None
-    mail = reports.original(report)
-    given = [(said, "original-rcpt-to"), (said, "removal-recipient"), (mail, "to")]
-    to = next((one for block, name in given if (one := reports.recipient(reports.field(block, name)))), None)
-    link = _LINK.search(reports.field(mail, "list-unsubscribe"))
-    feedback = reports.field(mail, "feedback-id")
-    path = reports.field(said, "original-mail-from") or reports.field(mail, "return-path")
+    given = (said.get("original-rcpt-to", ""), said.get("removal-recipient", ""), mail.get("to", ""))
+    to = next((one for word in given if (one := reports.recipient(word))), None)
+    link = _LINK.search(mail.get("list-unsubscribe", ""))
+    feedback = mail.get("feedback-id", "")
+    path = said.get("original-mail-from") or mail.get("return-path", "")
     return Complaint(
         kind,
         to,

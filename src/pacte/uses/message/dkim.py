@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from functools import lru_cache
 
 import dkim
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,10 +33,16 @@ ONCE = ("from", "to", "subject", "date", "message-id", "list-unsubscribe", "list
 """Those that nobody may add a second time on the way, nor add where they were not: they are signed once more."""
 _SIGNED, _ONCE = [tuple(name.encode() for name in names) for names in (SIGNED, ONCE)]
 _FORM = CanonicalizationPolicy.from_c_value(b"relaxed/relaxed")
-_LOOSE = re.compile(rb"\t|  | \r\n|(?:\A|\r\n)\r\n\Z")
-"""What `relaxed` would change in a body whose lines end in CRLF. Source: RFC 6376 §3.4.4."""
-_Headers = list[list[bytes]]
-_Fields = list[tuple[bytes, bytes]]
+_LOOSE = (b"\t", b"  ", b" \r\n")
+"""What `relaxed` would change within a body whose lines end in CRLF. Source: RFC 6376 §3.4.4."""
+_CONSTANT = frozenset(
+    {
+        *(b"from", b"mime-version", b"content-language", b"list-unsubscribe-post", b"list-id", b"precedence"),
+        *(b"auto-submitted", b"feedback-id", b"cfbl-address"),
+    }
+)
+"""The headers that are the same in every message of a campaign, and say nothing of anybody who gets one."""
+_LINES = re.compile(rb"\r\n(?![ \t])")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
@@ -50,6 +56,7 @@ class Signer:
         if not _NAME.fullmatch(domain) or not _NAME.fullmatch(selector):
             raise BadInput("the domain or the selector of a signature: expected small letters, digits, `-` and `.`")
         self._domain, self._selector, self._key = domain.encode(), selector.encode(), _private(pem)
+        self._forms: dict[tuple[bytes, ...], tuple[bytes, bytes]] = {}
 
     @property
     def record(self) -> tuple[str, str]:
@@ -63,38 +70,60 @@ class Signer:
     def sign(self, message: bytes) -> bytes:
         """The message with its signature above it. `message` has its lines end in CRLF, as `mime.build` makes it."""
         head, _, body = message.partition(b"\r\n\r\n")
-        headers, _ = dkim.rfc822_parse(head + b"\r\n\r\n")
-        there = {name.lower() for name, _ in headers}
-        covered = [*(name for name in _SIGNED if name in there), *_ONCE]
-        fields = [
-            (b"v", b"1"),
-            (b"a", b"rsa-sha256"),
-            (b"c", _FORM.to_c_value()),
-            (b"d", self._domain),
-            (b"s", self._selector),
-            (b"h", b" : ".join(covered)),
-            (b"bh", base64.b64encode(hashlib.sha256(canonical(body)).digest())),
-        ]
-        return b"DKIM-Signature: " + self._signed(headers, covered, fields) + b"\r\n" + message
+        headers: dict[bytes, list[bytes]] = {}
+        for line in _LINES.split(head):
+            name, plain = _header(line)
+            headers.setdefault(name, []).append(plain)
+        covered = (*(name for name in _SIGNED if name in headers), *_ONCE)
+        unsigned, plain = self._form(covered)
+        hashed = base64.b64encode(hashlib.sha256(canonical(body)).digest())
+        # Of several headers of one name the last is signed first; one that is not there adds nothing (RFC 6376 §5.4.2).
+        signed = [headers[name].pop() for name in covered if headers.get(name)]
+        digest = hashlib.sha256(b"".join((*signed, plain, hashed, b"; b=")))
+        signature = base64.b64encode(self._key.sign(digest.digest(), padding.PKCS1v15(), Prehashed(hashes.SHA256())))
+        lines = (signature[start : start + 72] for start in range(0, len(signature), 72))
+        return b"".join((unsigned, hashed, b"; b=\r\n ", b"\r\n ".join(lines), b"\r\n", message))
 
-    def _signed(self, headers: _Headers, covered: Sequence[bytes], fields: _Fields) -> bytes:
-        """The value of the header, with the signature over all of it but itself."""
-        unsigned: bytes = dkim.fold(_joined([*fields, (b"b", b"")]), namelen=16)
-        digest = hashlib.sha256()
-        plain = _FORM.canonicalize_headers(headers)
-        dkim.hash_headers(digest, _FORM, plain, covered, (b"dkim-signature", b" " + unsigned), {})
-        signature = self._key.sign(digest.digest(), padding.PKCS1v15(), Prehashed(hashes.SHA256()))
-        encoded = base64.b64encode(signature)
-        lines = (encoded[start : start + 72] for start in range(0, len(encoded), 72))
-        return unsigned + b"\r\n " + b"\r\n ".join(lines)
+    def _form(self, covered: tuple[bytes, ...]) -> tuple[bytes, bytes]:
+        """The signature header up to the hash of the body, as it stands in the message and as it is signed."""
+        if (found := self._forms.get(covered)) is None:
+            fields = {
+                b"v": b"1",
+                b"a": b"rsa-sha256",
+                b"c": _FORM.to_c_value(),
+                b"d": self._domain,
+                b"s": self._selector,
+            }
+            fields[b"h"] = b" : ".join(covered)
+            words = b"; ".join(b"=".join(one) for one in fields.items())
+            before = dkim.fold(words, namelen=16) + b";\r\n bh="
+            found = b"DKIM-Signature: " + before, _plain(b"DKIM-Signature", before).removesuffix(b"\r\n")
+            self._forms[covered] = found
+        return found
 
 
 def canonical(body: bytes) -> bytes:
     """The body as it is signed (`relaxed`); most of ours are so already, and looking costs less than writing anew."""
-    if body.endswith(b"\r\n") and _LOOSE.search(body) is None:
+    ended = body.endswith(b"\r\n") and body != b"\r\n" and not body.endswith(b"\r\n\r\n")
+    if ended and not any(one in body for one in _LOOSE):
         return body
     found: bytes = _FORM.canonicalize_body(body)
     return found
+
+
+def _header(line: bytes) -> tuple[bytes, bytes]:
+    """The name of a header, in small letters, and the header as it is signed."""
+    name, _, value = line.partition(b":")
+    known = name.lower()
+    return known, _constant(name, value) if known in _CONSTANT else _plain(name, value)
+
+
+def _plain(name: bytes, value: bytes) -> bytes:
+    ((small, plain),) = _FORM.canonicalize_headers([(name, value)])
+    return bytes(small + b":" + plain)
+
+
+_constant = lru_cache(maxsize=256)(_plain)
 
 
 def _private(pem: bytes) -> rsa.RSAPrivateKey:
@@ -105,7 +134,3 @@ def _private(pem: bytes) -> rsa.RSAPrivateKey:
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < SMALLEST:
         raise BadInput(f"the key of `mail.dkim` must be an RSA key of {SMALLEST} bits or more")
     return key
-
-
-def _joined(fields: _Fields) -> bytes:
-    return b"; ".join(b"=".join(one) for one in fields)

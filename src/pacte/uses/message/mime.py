@@ -18,7 +18,7 @@ from email.utils import parseaddr
 from functools import lru_cache
 
 from pacte.kernel.errors import BadInput
-from pacte.kernel.instant import Instant, to_datetime
+from pacte.kernel.instant import SECOND, Instant, to_datetime
 from pacte.kernel.redacted import Redacted
 from pacte.uses.message.render import Rendered
 
@@ -102,7 +102,7 @@ def _headers(rendered: Rendered, lang: str, envelope: Envelope) -> Iterator[str]
     yield f"From: {_sender(envelope.sender)}"
     yield f"To: {address(envelope.to.reveal())}"
     yield f"Subject: {_encoded(rendered.subject)}"
-    yield f"Date: {_date(envelope.date)}"
+    yield f"Date: {_date(envelope.date // SECOND)}"
     yield f"Message-ID: {_matching(_MESSAGE_ID, envelope.message_id, 'message identifier')}"
     yield f"Content-Language: {lang}"
     if envelope.unsubscribe:
@@ -154,9 +154,10 @@ def _cut(words: str) -> Iterator[bytes]:
     yield piece
 
 
-def _date(instant: Instant) -> str:
-    """A date in UTC. Source: RFC 5322 §3.3."""
-    when = to_datetime(instant)
+@lru_cache(maxsize=4)
+def _date(second: int) -> str:
+    """A second since 1970 as a date in UTC. Source: RFC 5322 §3.3."""
+    when = to_datetime(Instant(second * SECOND))
     return f"{_DAYS[when.weekday()]}, {when.day:02} {_MONTHS[when.month - 1]} {when.year:04} {when:%H:%M:%S} +0000"
 
 

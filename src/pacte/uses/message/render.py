@@ -66,7 +66,8 @@ def fixed(html: str, *, dark: bool) -> str:
 class Frame:
     """What the renderer says by itself: who writes, how to reach them, why this person, and where each link leads.
 
-    `why` is a sentence. A promotion needs `unsubscribe_link`; `choices_link` may be empty.
+    `why` is a sentence. A promotion needs `unsubscribe_link`; `choices_link` may be empty. `postal` is where the
+    company is, on one line, which some laws want in every promotion.
     """
 
     company: str
@@ -76,6 +77,7 @@ class Frame:
     notice_link: str
     unsubscribe_link: str = field(default="", repr=False)
     choices_link: str = field(default="", repr=False)
+    postal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def render(message: Message, lang: str, values: Mapping[str, Redacted[Any]], fra
         raise BadInput(f"the message `{message.name}` has no text in `{lang}`")
     _check(frame, message)
     if message.channel != MAIL:
-        return Rendered("", "", _short(message, found, lang, values, frame))
+        return Rendered("", "", short(message, found, lang, values, frame.company, frame.why_link))
     subject = line(filled(found.subject, values, lang))
     page = _page(found, lang)
     top = "".join(one if isinstance(one, str) else _slot(one, values, lang) for one in page)
@@ -204,8 +206,9 @@ def _links(frame: Frame) -> list[tuple[str, str]]:
 
 def _foot(frame: Frame, lang: str) -> str:
     links = "".join(f'<li><a href="{escape(link)}">{escape(_say(name, lang))}</a></li>' for name, link in _links(frame))
+    postal = f"<p>{escape(_one(frame.postal))}</p>" if frame.postal else ""
     return (
-        f"<footer><p>{escape(_say('from', lang, company=_one(frame.company), contact=_one(frame.contact)))}</p>"
+        f"<footer><p>{escape(_say('from', lang, company=_one(frame.company), contact=_one(frame.contact)))}</p>{postal}"
         f"<p>{escape(_one(frame.why))}</p><ul>{links}</ul></footer></body></html>\n"
     )
 
@@ -214,15 +217,18 @@ def _said(frame: Frame, lang: str) -> str:
     """The footer as text; the line above it is the one that mail readers know a signature by."""
     links = [f"{_say(name, lang)}\n{link}" for name, link in _links(frame)]
     who = _say("from", lang, company=_one(frame.company), contact=_one(frame.contact))
-    return "\n\n".join((f"-- \n{who}", _one(frame.why), *links)) + "\n"
+    postal = f"\n{_one(frame.postal)}" if frame.postal else ""
+    return "\n\n".join((f"-- \n{who}{postal}", _one(frame.why), *links)) + "\n"
 
 
-def _short(message: Message, found: Text, lang: str, values: Mapping[str, Redacted[Any]], frame: Frame) -> str:
-    """A short text: who writes stands first, how to stop stands last."""
+def short(
+    message: Message, found: Text, lang: str, values: Mapping[str, Redacted[Any]], company: str, why_link: str
+) -> str:
+    """A short text: who writes stands first, then what is said, why you, and how to stop last."""
     said = _one(" ".join(f"{filled(one.text, values, lang)} {_link(one)}" for one in found.blocks))
     stop = f" {_say('stop', lang)}" if message.kind == "promotion" else ""
-    why = f" {_say('why', lang)} {frame.why_link}" if frame.why_link else ""
-    return plain(f"{_say('short', lang, company=_one(frame.company))} {said}{why}{stop}")
+    why = f" {_say('why', lang)} {why_link}" if why_link else ""
+    return plain(f"{_say('short', lang, company=_one(company))} {said}{why}{stop}")
 
 
 def _one(words: str) -> str:
@@ -231,4 +237,10 @@ def _one(words: str) -> str:
 
 
 def _say(key: str, lang: str, **parts: str) -> str:
-    return text(ROOM, key, lang, **parts)
+    """Words of ours; the parts are the company's own, the same in every message."""
+    return _said_once(key, lang, tuple(parts.items()))
+
+
+@lru_cache(maxsize=64)
+def _said_once(key: str, lang: str, parts: tuple[tuple[str, str], ...]) -> str:
+    return text(ROOM, key, lang, **dict(parts))

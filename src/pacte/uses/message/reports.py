@@ -1,16 +1,18 @@
 """Reports that mail servers send back, read as what a stranger wrote: of a bounded size, believed in nothing.
 
 Whatever cannot be read is no report; nothing here raises. A report names a mail by its identifier and by the token in
-the return path; whether they belong together, and to whom, is for the records to say. Source: RFC 6522 (the form).
+the return path; whether they belong together, and to whom, is for the records to say.
+INVARIANT: a mail is read once, in a time that grows with its length and with nothing else that it holds; what the
+standard library makes of one may call itself without end, or read each line once for every part that is open.
+Source: RFC 6522 (the form), RFC 2046 §5.1 (parts).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from email import message_from_bytes, message_from_string
-from email.message import Message
-from email.utils import parseaddr
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 
 from pacte.kernel.errors import BadInput
 from pacte.kernel.redacted import Redacted
@@ -18,61 +20,53 @@ from pacte.uses.message.mime import address
 
 LARGEST = 1 << 18
 """Bytes of a report that are read; what the report is about stands at its beginning."""
-_PARTS = 24
-"""Parts of a report that are looked at."""
-_NESTED = re.compile(rb"(?i)boundary\s*=|message/")
+_PARTS, _FIELDS = 24, 400
+"""Parts of a report, and headers of a block, that are looked at."""
+_HEAD, _LONGEST = 65_536, 2_000
+"""Characters of a block of headers, and of one header, that are looked at."""
+_FIELD = re.compile(r"^([!-9;-~]{1,76})[ \t]*:(.*(?:\n[ \t].*)*)", re.M)
+_BOUNDARY = re.compile(r"(?i);\s*boundary\s*=\s*(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))")
+_QUOTED = re.compile(r"\"[^\"]*\"")
+_APART = r"\s<>,;:()\""
+_ADDRESS = re.compile(rf"(?<![^{_APART}])[^@{_APART}]{{1,64}}@[^@{_APART}]{{1,255}}(?=[{_APART}]|\Z)")
 _TOKEN = re.compile(r"\+([0-9a-z]{1,60})@")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{3,250}>")
+_SENT_ALONG = frozenset({"message/rfc822", "message/global", "text/rfc822-headers"})
 _CAME_TO = ("to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to")
 
-
-def parsed(raw: bytes) -> Message | None:
-    """The report as a tree of parts; `None` for one that is nested to no end."""
-    raw = raw[:LARGEST]
-    if len(_NESTED.findall(raw)) > _PARTS:  # each level costs a pass over what is below it
-        return None
-    try:
-        return message_from_bytes(raw)
-    except (RecursionError, ValueError, LookupError, AttributeError, TypeError):
-        return None
+Block = Mapping[str, str]
+"""Headers by their names in lower case, each on one line; of two of one name the first."""
 
 
-def parts(report: Message) -> Iterator[tuple[str, list[Message]]]:
-    """Every part by its type, with the blocks of headers in it; none that stands in a mail that is sent along."""
-    waiting = [report]
-    for _ in range(_PARTS):
-        if not waiting:
-            return
-        part = waiting.pop(0)
-        content, inside = part.get_content_type(), part.get_payload()
-        if content.startswith("message/") and isinstance(inside, list):
-            yield content, [one for one in inside[: 2 * _PARTS] if isinstance(one, Message)]
-        elif isinstance(inside, list):
-            waiting += [one for one in inside[:_PARTS] if isinstance(one, Message)]
-        elif content == "text/rfc822-headers":
-            yield content, [message_from_string(str(inside)[:65_536])]
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a mail reports: its own headers, those of the mail that it is about, and what is said of either.
+
+    `outcomes` are the blocks of a bounce, `feedback` is that of a complaint; each is empty where the mail has none.
+    """
+
+    head: Block = field(repr=False)
+    original: Block = field(repr=False)
+    outcomes: tuple[Block, ...] = field(repr=False)
+    feedback: Block = field(repr=False)
 
 
-def original(report: Message) -> Message:
-    """The headers of the mail that a report is about; empty where they were not sent along."""
-    for content, blocks in parts(report):
-        if content in ("message/rfc822", "message/global", "text/rfc822-headers") and blocks:
-            return blocks[0]
-    return Message()
+def parsed(raw: bytes) -> Report:
+    """A mail as a report; one that is none reports nothing."""
+    whole = raw[:LARGEST].decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    parts = list(_parts(whole))
+    said = [inside for content, inside in parts if content == "message/delivery-status"]
+    return Report(
+        _block(_split(whole)[0]),
+        _first(inside for content, inside in parts if content in _SENT_ALONG),
+        tuple(_block(one) for one in islice((one for inside in said for one in _apart(inside)), 2 * _PARTS)),
+        _first(inside for content, inside in parts if content == "message/feedback-report"),
+    )
 
 
-def field(block: Message, name: str) -> str:
-    """A header on one line; empty where it is not there."""
-    try:
-        found = block.get(name)
-        return "" if found is None else " ".join(str(found)[:2_000].split())
-    except (ValueError, LookupError, TypeError):
-        return ""
-
-
-def message_id(block: Message) -> str:
+def message_id(block: Block) -> str:
     """The identifier of a mail, in angle brackets; empty where there is none."""
-    found = _MESSAGE_ID.search(field(block, "message-id"))
+    found = _MESSAGE_ID.search(block.get("message-id", ""))
     return found[0] if found else ""
 
 
@@ -82,19 +76,63 @@ def token_of(found: str) -> str:
     return token[1] if token else ""
 
 
-def token_came_to(report: Message) -> str:
+def token_came_to(report: Report) -> str:
     """The token in the address that a report came to."""
-    for name in _CAME_TO:
-        if token := token_of(field(report, name)):
-            return token
-    return ""
+    return next((token for name in _CAME_TO if (token := token_of(report.head.get(name, "")))), "")
 
 
 def recipient(found: str) -> Redacted[str] | None:
     """An address as a report writes it, such as `rfc822;ada@example.com`; `None` for what is none."""
-    kind, separator, rest = found.partition(";")
-    words = rest if separator and kind.strip().lower() in ("rfc822", "utf-8", "smtp") else found
+    named = _ADDRESS.search(_QUOTED.sub(" ", found[:_LONGEST]))
     try:
-        return Redacted(address(parseaddr(words.strip())[1]))
-    except (BadInput, ValueError, IndexError):
+        return None if named is None else Redacted(address(named[0]))
+    except (BadInput, ValueError, IndexError):  # the standard library's, of a domain that is none
         return None
+
+
+def _parts(whole: str) -> Iterator[tuple[str, str]]:
+    """Every part by its type, with what is in it; none that stands in a mail that is sent along."""
+    waiting = [whole]
+    for _ in range(_PARTS):
+        if not waiting:
+            return
+        head, inside = _split(waiting.pop(0))
+        said = _block(head).get("content-type", "")
+        kind, boundary = said.partition(";")[0].strip().lower(), _BOUNDARY.search(said)
+        if not kind.startswith("multipart/"):
+            yield kind, inside
+        elif boundary is not None:
+            waiting += _between(inside, boundary[1] or boundary[2])
+
+
+def _between(inside: str, boundary: str) -> list[str]:
+    """The parts that a boundary keeps apart; the last ends with the whole where nothing ends it."""
+    whole = f"\n{inside}"
+    line = re.compile(rf"\n--{re.escape(boundary)}(--)?[ \t]*(?=\n|\Z)")
+    marks = list(islice(line.finditer(whole), _PARTS + 1))
+    ends = [*(mark.start() for mark in marks[1:]), len(whole)]
+    return [whole[mark.end() + 1 : end] for mark, end in zip(marks[:_PARTS], ends, strict=False) if not mark[1]]
+
+
+def _split(part: str) -> tuple[str, str]:
+    """The headers of a part, and what follows them."""
+    if part.startswith("\n"):
+        return "", part[1:]
+    head, _, inside = part.partition("\n\n")
+    return head, inside
+
+
+def _apart(inside: str) -> list[str]:
+    """Blocks with empty lines between them."""
+    return inside.strip("\n").split("\n\n", 2 * _PARTS)
+
+
+def _first(parts: Iterator[str]) -> Block:
+    return _block(_split(next(parts, "").lstrip("\n"))[0])
+
+
+def _block(words: str) -> Block:
+    found: dict[str, str] = {}
+    for one in islice(_FIELD.finditer(words[:_HEAD]), _FIELDS):
+        found.setdefault(one[1].lower(), " ".join(one[2][:_LONGEST].split()))
+    return found

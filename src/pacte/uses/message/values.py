@@ -1,8 +1,8 @@
 """The values of a person as they stand in a message: one line, of a bounded length, nothing that acts.
 
 INVARIANT: what comes out of here holds no control character and no line break, so that it can add no header; no mark
-that turns the direction of writing; and nothing that a mail reader makes a link of, so that somebody who signs up
-under the name of a website has no mail of ours carry it to others.
+that turns the direction of writing; and nothing that a mail reader makes a link or a call of, so that somebody who
+signs up under the name of a website or a telephone number has no mail of ours carry it to others.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ from pacte.uses.message.model import PLACEHOLDER
 LONGEST = 120
 """Characters of one value; what is longer is cut."""
 _ACTS = re.compile(
-    r"(?i)[a-z][a-z0-9+.-]*:/|\b(?:mailto|tel|sms|data|javascript):|www\.|\w{2}\.[a-z]{2}|\w\.[a-z]{2,}/"
+    r"(?i)[a-z][a-z0-9+.-]*:/|\b(?:mailto|tel|sms|data|javascript):|www\.|[^\s.]\.[^\W\d_]{2}"
+    r"|\d\.\d+\.\d+\.\d|[^\s@]@[^\s@]"
 )
-_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+"""What is made a link of: addresses on the web by name or by number, of mail, and what begins like one."""
+_CALLS = re.compile(r"(?<!\w)\+?(?:[\s().\-/]{0,3}\d){7,}(?!\w)")
+_DATE = re.compile(r"(?<!\w)(?:[0-3]?\d[./-][01]?\d[./-][12]\d{3}|[12]\d{3}-[01]\d-[0-3]\d)(?!\w)")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 """Unseen, yet part of how some languages are written."""
+_CALM = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ' -]*")
+"""Of most names one look is enough: nothing is made of these signs."""
+_BESIDE = frozenset({"Cf", "Mn", "Mc", "Me"})
+"""Kinds of signs that stand on others or between them, and may be seen or not."""
 _LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 
 
@@ -45,7 +52,19 @@ def shown(value: Redacted[Any] | None, lang: str) -> str:
     if not words.isascii() or not words.isprintable():
         words = "".join(map(_seen, words))
     words = " ".join(words.split())[:LONGEST].rstrip()
-    return "" if _ACTS.search(words) and not _ADDRESS.fullmatch(words) else words
+    return words if _CALM.fullmatch(words) or not _leads(words) else ""
+
+
+def _leads(words: str) -> bool:
+    """Whether a mail reader may make a link or a call of it, with signs that look like others or are not seen."""
+    asked = words if words.isascii() else "".join(map(_bare, unicodedata.normalize("NFKC", words)))
+    return bool(_ACTS.search(asked) or _CALLS.search(_DATE.sub(" ", asked)))
+
+
+def _bare(character: str) -> str:
+    if character == "\u3002":  # a dot in the names of domains. Source: UTS 46 §2.3
+        return "."
+    return "" if unicodedata.category(character) in _BESIDE else character
 
 
 def _seen(character: str) -> str:

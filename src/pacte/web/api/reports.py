@@ -1,6 +1,7 @@
 """What comes back of messages: the reports of mail servers, and the answers to text messages.
 
-INVARIANT: neither answer says whether somebody is known here; a service that carries our messages learns nothing by it.
+INVARIANT: what an answer to a text message led to is not said. Of a report it is, as numbers; that an address is known
+here is learnt from them by whoever can name a message that went to it, and by nobody who guesses addresses.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pacte.app.house import House
 from pacte.app.overview import Standing, Switch, overview
 from pacte.app.policies import document
 from pacte.app.switches import said_no, turn
+from pacte.app.unsubscribe import said_again
 from pacte.consent.notice.purposes import told
 from pacte.consent.notice.values import Told
 from pacte.kernel.errors import Conflict, NotFound
@@ -54,6 +55,7 @@ def choose(request: Request, form: Posted) -> Response:
     house: House = request.app.state.house
     switch, standing = _asked_for(overview(house, SubjectId(signed_in.who), language(request)), form)
     if not on and said_no(house, switch):
+        said_again(house, switch.entry)
         return _back(request, switch.entry, switch, home=home)
     try:
         recorded = turn(

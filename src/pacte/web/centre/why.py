@@ -51,6 +51,8 @@ def of_use(request: Request, entry: int) -> Response:
 def _page(request: Request, subject: SubjectId, found: Why, *, own: bool) -> Response:
     house, lang, used = _house(request), language(request), found.used
     ends = used.channel and found.declared and found.purpose.basis in ASKED | OBJECTABLE
+    asked = Asked(subject, used.purpose, used.channel, found.campaign)
+    on = bool(ends) and unsubscribe.is_on(house, asked)
     recipient = found.policy.recipients.get(used.recipient)
     return page(
         request,
@@ -64,7 +66,8 @@ def _page(request: Request, subject: SubjectId, found: Why, *, own: bool) -> Res
         because=reasons(lang),
         chosen=behind.chosen(house, found, lang),
         methods=known("method"),
-        end=unsubscribe.token(house, Asked(subject, used.purpose, used.channel, found.campaign)) if ends else "",
+        end=unsubscribe.token(house, asked) if on else "",
+        ended=bool(ends) and not on,
     )
 
 

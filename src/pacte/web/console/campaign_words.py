@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pacte.app.results import Counted
+from pacte.app.recipients import QUEUED
+from pacte.app.reports import Counted
 from pacte.gate.explain import HOUSE
 from pacte.kernel.i18n import catalogue, text, typeset
 from pacte.policy.citations import cite
@@ -39,11 +40,14 @@ class Line:
         return f"{self.outcome} – {self.why}" if self.why else self.outcome
 
 
-def lines(found: Counted, table: RuleTable, purpose: str, channel: str, lang: str) -> list[Line]:
-    """A line for each outcome and reason that is told, the most people first."""
+def lines(found: Counted, table: RuleTable, purpose: str, channel: str, lang: str, *, over: bool = False) -> list[Line]:
+    """A line for each outcome and reason that is told, the most people first.
+
+    Once a campaign is `over`, whoever is still to be written to never will be.
+    """
     return [
         Line(
-            words("console", lang, f"campaigns.outcome.{outcome}"),
+            words("console", lang, f"campaigns.outcome.{'unsent' if over and outcome == QUEUED else outcome}"),
             why(reason, lang),
             behind(reason, table, purpose, channel, lang),
             people,
@@ -63,6 +67,16 @@ def why(reason: str, lang: str) -> str:
         "gate": f"contact.{reason}",
     }
     return next((text(room, key, lang) for room, key in places.items() if key in catalogue(room)), reason)
+
+
+def unready(code: str, lang: str, smallest: int = 0) -> str:
+    """Why a campaign could not be prepared, in words: ours, or those for what the gate said."""
+    if f"campaigns.unready.{code}" in catalogue("web.console"):
+        return text("web.console", f"campaigns.unready.{code}", lang, count=smallest)
+    said = "reason.undeclared_field" if code.startswith("undeclared") else f"reason.{code}"
+    if said in catalogue("policy"):
+        return words("console", lang, "campaigns.unready.denied", reason=text("policy", said, lang))
+    return words("console", lang, "campaigns.unready.cut_short")
 
 
 def behind(reason: str, table: RuleTable, purpose: str, channel: str, lang: str) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """Campaigns: made of a saved message and a saved segment, reported on, sent, held, ended, and what became of them.
 
-Before anything is sent the page says how many would be left out and why; while it is sent, how far it is; afterwards
-what became of it. Every number comes from `app.results`, which tells none that is about few; nobody shows here.
+A worker prepares it while the page waits. Before anything is sent the page says whom the purpose may reach, and how
+many of those entered would be left out and why; while it is sent, how far it is; afterwards what became of it. Every
+number comes from `app.results`, which tells none that is about few; nobody shows here.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,23 +17,24 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
-from pacte.app import campaigns, messages, results, segments
+from pacte.app import campaigns, messages, preparing, readiness, results, segments
 from pacte.app import staff as people
-from pacte.app.campaigns import ENDED, HELD, READY, SENDING, STOPPED, WRITES, Campaign
-from pacte.app.leasing import STOPPED as STOPPING
+from pacte.app.campaigns import DRAFT, ENDED, ENTERING, HELD, READY, SENDING, STOPPED, WRITES, Campaign
 from pacte.app.messages import Saved
 from pacte.app.policies import published
-from pacte.app.results import Counted
-from pacte.app.shown import TooFew
+from pacte.app.reach import Reach
+from pacte.app.reports import Counted, Report
 from pacte.app.staff import Member
-from pacte.app.stop import EVERYTHING, stops_in_force
+from pacte.app.stop import over
 from pacte.consent.notice.words import of_policy
 from pacte.gate.rules import Stop
 from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound
+from pacte.kernel.i18n import moment
+from pacte.kernel.instant import Instant
 from pacte.policy.compile import Compiled
 from pacte.web.auth.staff import member
 from pacte.web.console import chart
-from pacte.web.console.campaign_words import Line, lines
+from pacte.web.console.campaign_words import Line, lines, unready, why
 from pacte.web.console.codes import word
 from pacte.web.pages import language, page, to, words
 from pacte.web.security import Posted, throttle
@@ -40,21 +43,34 @@ router = APIRouter()
 
 SEES = campaigns.HALTS
 """What a role must be allowed to see campaigns: whoever may end one sees what it is."""
-BY_HAND, CODES = "by_hand", ("by_hand", "mistake", "complaint", "incident", "committee")
-"""Why somebody holds or ends a campaign; the first where they say nothing."""
+CODES = campaigns.REASONS
 EVERYBODY = "*"
 """In place of a segment's name: whomever the purpose permits."""
-DONE = ("prepared", "begun", "held", "resumed", "stopped", "changed", "stopping", "few")
-"""What a page may say of what was just asked for."""
+SAID: Mapping[str, Collection[str]] = {
+    "begun": (SENDING,),
+    "held": (HELD,),
+    "resumed": (SENDING,),
+    "stopped": (STOPPED,),
+    "preparing": (ENTERING,),
+    "changed": (DRAFT, ENTERING, READY, SENDING, HELD, STOPPED, ENDED),
+    "stopping": (HELD,),
+}
+"""What a page may say of what was just asked for, and in which states that is still so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What is told of people: how many in all, and each outcome with its reason; `drawn` is the same as bars."""
+    """What is told of people: how many in all, and each outcome with its reason; `drawn` is the same as bars.
+
+    `reach` is whom the purpose may reach at all, told before it begins, with the words for each reason; `at` is when
+    all of it was counted.
+    """
 
     all: int | None
     lines: list[Line]
     drawn: str
+    reach: Reach | None = None
+    at: Instant | None = None
 
 
 @router.get("/{lang}/staff/campaigns")
@@ -65,7 +81,14 @@ def listed(request: Request) -> Response:
     with house.reading() as conn:
         rows = campaigns.listed(conn)
     return page(
-        request, "console/campaigns.html", rows=rows, titles=_titles(request), lang=lang, writes=found.may(WRITES)
+        request,
+        "console/campaigns.html",
+        rows=rows,
+        segments={one: segments.get(house, one).name for one in {row.segment for row in rows} if one},
+        titles=_titles(request),
+        lang=lang,
+        writes=found.may(WRITES),
+        removed="removed" in request.query_params,
     )
 
 
@@ -92,7 +115,7 @@ def make(request: Request, form: Posted) -> Response:
         made = campaigns.make(house, said.digest, segment=chosen, by=found.actor)
     except (BadInput, NotFound) as error:
         return _making(request, name, problem="unsendable", detail=str(error))
-    return _prepared(request, made.id, found)
+    return _asked(request, made.id, found)
 
 
 @router.get("/{lang}/staff/campaigns/{name}")
@@ -112,17 +135,32 @@ def far(request: Request, name: str) -> Response:
     return page(request, "console/campaign_far.html", campaign=campaign, far=_far(request, campaign))
 
 
+@router.get("/{lang}/staff/campaigns/{name}/preparing")
+def waits(request: Request, name: str) -> Response:
+    """How its preparation stands, for a page that is open; once it is over, that page is loaded again."""
+    found = member(request, SEES)
+    throttle(request, "campaign-progress", 1_200, 600, who=found.id)
+    campaign = _named(request, name)
+    standing = preparing.standing(request.app.state.house, name)
+    if campaign.state != ENTERING or standing.cut:
+        return Response(headers={"HX-Refresh": "true"})
+    return page(request, "console/campaign_preparing.html", campaign=campaign, standing=standing)
+
+
 @router.get("/{lang}/staff/campaigns/{name}/numbers.csv")
 def download(request: Request, name: str) -> Response:
-    """What the page tells of people: a row for each outcome and reason."""
+    """What the page tells of people: a row for each outcome and reason, first of the purpose, then of the campaign."""
     allowed(request)
     found = _found(request, _named(request, name))
     if found is None:
         raise NotFound("nothing is told of a campaign while it is written down or sent")
     rows = io.StringIO(newline="")
     writer = csv.writer(rows)
-    writer.writerow(["outcome", "reason", "people"])
-    writer.writerows((outcome, reason, people) for (outcome, reason), people in found.numbers.items())
+    writer.writerow(["step", "outcome", "reason", "people"])
+    counted = found.entered if isinstance(found, Report) else found
+    if isinstance(found, Report):
+        writer.writerows(("purpose", *row) for row in _reached(found.reach))
+    writer.writerows(("campaign", outcome, reason, people) for (outcome, reason), people in counted.numbers.items())
     named = {"Content-Disposition": 'attachment; filename="pacte-campaign.csv"'}
     return Response(rows.getvalue(), media_type="text/csv", headers=named)
 
@@ -133,8 +171,14 @@ def asked(request: Request, name: str) -> Response:
     _writer(request)
     campaign = _named(request, name)
     if campaign.state != READY:
-        return to(request, f"staff/campaigns/{campaign.id}?done=changed")
-    return page(request, "console/campaign_send.html", **_about(request, campaign))
+        return to(request, f"staff/campaigns/{campaign.id}?done={_meanwhile(request, name)}")
+    return page(
+        request,
+        "console/campaign_send.html",
+        lacking=readiness.lacking(request.app.state.house, campaign.channel),
+        leads_to=request.app.state.house.settings.web.url,
+        **_about(request, campaign),
+    )
 
 
 @router.post("/{lang}/staff/campaigns/{name}/send")
@@ -146,11 +190,22 @@ def send(request: Request, name: str, form: Posted) -> Response:
 
 @router.post("/{lang}/staff/campaigns/{name}/prepare")
 def prepare(request: Request, name: str, form: Posted) -> Response:
-    """Decide about everybody anew."""
+    """Have everybody decided about anew."""
     del form
     found = _writer(request)
     throttle(request, "campaign-preparing", 30, 600, who=found.id)
-    return _prepared(request, name, found)
+    return _asked(request, name, found)
+
+
+@router.post("/{lang}/staff/campaigns/{name}/remove")
+def remove(request: Request, name: str, form: Posted) -> Response:
+    """Take away a campaign that has not begun."""
+    del form
+    try:
+        campaigns.remove(request.app.state.house, name, by=_writer(request).actor)
+    except Conflict:
+        return to(request, f"staff/campaigns/{name}?done={_meanwhile(request, name)}")
+    return to(request, "staff/campaigns?removed")
 
 
 @router.post("/{lang}/staff/campaigns/{name}/hold")
@@ -218,17 +273,13 @@ def _audiences(request: Request, said: Saved) -> list[tuple[str, str]]:
     ]
 
 
-def _prepared(request: Request, name: str, found: Member) -> Response:
-    house = request.app.state.house
+def _asked(request: Request, name: str, found: Member) -> Response:
+    """Ask for the campaign to be prepared; where it is, or has begun, say so and do nothing."""
     try:
-        campaigns.prepare(house, name, by=found.actor)
-    except TooFew:
-        return to(request, f"staff/campaigns/{name}?done=few")
+        preparing.ask(request.app.state.house, name, by=found.actor)
     except Conflict:
-        return to(request, f"staff/campaigns/{name}?done=changed")
-    except (BadInput, Denied) as error:
-        return _one(request, name, problem=str(error))
-    return to(request, f"staff/campaigns/{name}?done=prepared")
+        return to(request, f"staff/campaigns/{name}?done={_meanwhile(request, name)}")
+    return to(request, f"staff/campaigns/{name}")
 
 
 def _turned(request: Request, name: str, found: Member, done: str, verb: Any, *code: str) -> Response:
@@ -236,28 +287,39 @@ def _turned(request: Request, name: str, found: Member, done: str, verb: Any, *c
     try:
         verb(request.app.state.house, name, *code, by=found.actor)
     except Conflict:
-        done = "changed"
+        done = _meanwhile(request, name)
     return to(request, f"staff/campaigns/{name}?done={done}")
 
 
-def _one(request: Request, name: str, *, done: str = "", problem: str = "") -> Response:
-    found, house = allowed(request), request.app.state.house
-    campaign = _named(request, name)
-    counted = _counted(request, campaign)
+def _meanwhile(request: Request, name: str) -> str:
+    """Why nothing was done of what was asked for."""
+    return "preparing" if _named(request, name).state == ENTERING else "changed"
+
+
+def _one(request: Request, name: str, *, done: str = "") -> Response:
+    found, house, lang = allowed(request), request.app.state.house, language(request)
+    campaign, problem, counted = _named(request, name), "", None
+    try:
+        counted = _counted(request, campaign)
+    except Denied as error:  # the policy changed since it was prepared
+        problem = unready(error.code, lang)
+    if campaign.state == DRAFT and campaign.reason:
+        problem = unready(campaign.reason, lang, segments.smallest(house))
     return page(
         request,
         "console/campaign.html",
-        status=422 if problem else 200,
         writes=found.may(WRITES),
+        standing=preparing.standing(house, name) if campaign.state == ENTERING else None,
         far=_far(request, campaign),
+        waits=_waits(request, campaign),
         numbers=counted,
-        report=campaign.state == READY,
         stop=_stop(request, campaign),
-        why=word(language(request), "campaigns.code", campaign.reason) if campaign.reason else "",
+        why=word(lang, "campaigns.code", campaign.reason) if campaign.reason else "",
         codes=CODES,
-        smallest=segments.smallest(house) if counted or done == "few" else 0,
-        word=partial(word, language(request)),
-        done=done if done in DONE else "",
+        smallest=segments.smallest(house) if counted else 0,
+        word=partial(word, lang),
+        reason=partial(why, lang=lang),
+        done=done if campaign.state in SAID.get(done, ()) else "",
         problem=problem,
         **_about(request, campaign),
     )
@@ -281,12 +343,13 @@ def _about(request: Request, campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _found(request: Request, campaign: Campaign) -> Counted | None:
+def _found(request: Request, campaign: Campaign) -> Report | Counted | None:
     """What may be told of people at this state; while a campaign is written down or sent, nothing."""
+    house = request.app.state.house
     if campaign.state == READY:
-        return results.report(request.app.state.house, campaign.id)
+        return results.latest(house, campaign.id) or results.report(house, campaign.id)
     if campaign.state in (HELD, STOPPED, ENDED):
-        return results.results(request.app.state.house, campaign.id)
+        return results.results(house, campaign.id)
     return None
 
 
@@ -295,8 +358,19 @@ def _counted(request: Request, campaign: Campaign) -> Numbers | None:
     found, lang = _found(request, campaign), language(request)
     if found is None:
         return None
-    told = lines(found, _compiled(request).table, campaign.purpose, campaign.channel, lang)
-    return Numbers(found.all, told, chart.bars([(one.label, one.people) for one in told], lang) if told else "")
+    counted, reach, at = (found.entered, found.reach, found.at) if isinstance(found, Report) else (found, None, None)
+    table, over = _compiled(request).table, campaign.state == STOPPED
+    told = lines(counted, table, campaign.purpose, campaign.channel, lang, over=over)
+    drawn = chart.bars([(one.label, one.people) for one in told], lang) if told else ""
+    return Numbers(counted.all, told, drawn, reach, at)
+
+
+def _reached(reach: Reach) -> Iterator[tuple[str, str, int]]:
+    """(outcome, reason, people) of what may be told of whom a purpose may reach."""
+    refused = [("refused", reason, count) for reason, count in reach.reasons]
+    for outcome, reason, count in [("known", "", reach.everybody), *refused, ("permitted", "", reach.permitted)]:
+        if count is not None:
+            yield outcome, reason, count
 
 
 def _far(request: Request, campaign: Campaign) -> int | None:
@@ -306,12 +380,26 @@ def _far(request: Request, campaign: Campaign) -> int | None:
     return results.progress(request.app.state.house, campaign.id).hundredths
 
 
+def _waits(request: Request, campaign: Campaign) -> str:
+    """Why a campaign that is being sent cannot be, in words; empty where it can."""
+    house, lang = request.app.state.house, language(request)
+    if campaign.state != SENDING:
+        return ""
+    if readiness.NO_WAY_OUT in readiness.lacking(house, campaign.channel):
+        return words("console", lang, "campaigns.lacking.no_way_out")
+    with house.reading() as conn:
+        away = readiness.away(conn, campaign.id)
+    if away is None:
+        return ""
+    times = {"since": moment(away.since, lang), "again": moment(away.again, lang)}
+    return words("console", lang, "campaigns.lacking.server_away", **times)
+
+
 def _stop(request: Request, campaign: Campaign) -> Stop | None:
     """The stop in force that this campaign's purpose heeds."""
-    rules = _compiled(request).table.purposes.get(campaign.purpose)
-    heeds = rules is not None and any(one.otherwise == STOPPING for one in rules.requirements)
-    found = stops_in_force(request.app.state.house) if heeds else []
-    return next((one for one in found if one.scope in (EVERYTHING, campaign.purpose)), None)
+    house = request.app.state.house
+    with house.reading() as conn:
+        return over(conn, campaign.purpose, house.present(conn))
 
 
 def _named(request: Request, name: str) -> Campaign:
@@ -321,7 +409,7 @@ def _named(request: Request, name: str) -> Campaign:
 
 def _code(form: FormData) -> str:
     code = str(form.get("reason", ""))
-    return code if code in CODES else BY_HAND
+    return code if code in CODES else CODES[0]
 
 
 def _compiled(request: Request) -> Compiled:

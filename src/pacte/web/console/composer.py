@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pacte.policy.findings import Finding
-from pacte.uses.message.checks import MOST_BLOCKS, SERVICE
+from pacte.policy.vocabulary import SERVICE
+from pacte.uses.message.checks import MOST_BLOCKS
 from pacte.uses.message.model import BLOCKS, LINKED, Block, Message, Text
 
 LONGEST = 20_000

@@ -19,7 +19,7 @@ from pacte.kernel.errors import BadInput, Conflict, Denied, NotFound, PacteError
 from pacte.kernel.i18n import LANGUAGES
 from pacte.policy.findings import Finding
 from pacte.policy.model import PolicyFile
-from pacte.uses.message.checks import MOST_BLOCKS, check, stopping
+from pacte.uses.message.checks import MOST_BLOCKS, stopping
 from pacte.uses.message.model import BLOCKS, Message
 from pacte.uses.message.render import Rendered, fixed, style_sources
 from pacte.uses.message.short import segments
@@ -155,8 +155,7 @@ def allowed(request: Request) -> Member:
 
 
 def _save(request: Request, sheet: Sheet, found: Member) -> Response:
-    policy = document(request.app.state.house)
-    if stopping(check(sheet.message(), policy)):
+    if stopping(messages.findings(request.app.state.house, sheet.message())):
         return _compose(request, sheet, status=422, pressing=True)
     try:
         messages.save(request.app.state.house, sheet.message(), by=found.actor, seen=sheet.seen)
@@ -169,7 +168,7 @@ def _test(request: Request, sheet: Sheet, found: Member) -> Response:
     """Send it as it stands in the form to whoever wrote it; nothing is saved."""
     throttle(request, "message-tests", 30, 3_600, who=found.id)
     house = request.app.state.house
-    if stopping(check(sheet.message(), document(house))):
+    if stopping(messages.findings(house, sheet.message())):
         return _compose(request, sheet, status=422, pressing=True)
     try:
         count = specimen.send(house, sheet.message(), found, house.clock())
@@ -194,7 +193,7 @@ def _compose(
     """The form, what is to be said of it, and what it looks like. `pressing`: mistakes are why nothing was done."""
     house, lang, policy = request.app.state.house, language(request), document(request.app.state.house)
     message = sheet.message()
-    findings = check(message, policy)
+    findings = messages.findings(house, message)
     stops = stopping(findings) if pressing else []
     found = page(
         request,

@@ -16,8 +16,10 @@ from pacte.app.policies import published
 from pacte.app.reach import Disparity, Reach
 from pacte.app.segments import NAME, Sized
 from pacte.app.staff import Member
+from pacte.app.stop import over
 from pacte.consent.notice.words import of_policy
 from pacte.gate.questions import CHOICE_BASES
+from pacte.gate.rules import Stop
 from pacte.kernel.errors import BadInput, Denied, NotFound
 from pacte.kernel.i18n import text
 from pacte.policy.channels import named, titled
@@ -80,6 +82,8 @@ def count(request: Request, form: Posted) -> Response:
     name, channel = str(form.get("name", "")), str(form.get("channel", ""))
     house = request.app.state.house
     segment = segments.get(house, name)
+    if _stop(request, segment.purpose):
+        return _one(request, name, channel=channel)
     try:
         told = _told(request, found, segment.purpose, channel, segment.written)
     except (BadInput, Denied) as error:
@@ -136,6 +140,8 @@ def _finished(request: Request, found: Member, sheet: Sheet, act: str) -> Respon
         if act == "save":
             segments.save(request.app.state.house, sheet.name, sheet.purpose, written, found.actor)
             return to(request, f"staff/segments/{sheet.name}?saved")
+        if _stop(request, sheet.purpose):
+            return _build(request, found, sheet)
         told = _told(request, found, sheet.purpose, sheet.channel, written)
     except (BadInput, Denied) as error:
         return _build(request, found, sheet, problem=str(error))
@@ -222,6 +228,7 @@ def _build(request: Request, found: Member, sheet: Sheet, **more: Any) -> Respon
         rows_steps=ROWS,
         months=MONTHS,
         full=len(sheet.rows) >= MOST,
+        stop=_stop(request, sheet.purpose),
         smallest=segments.smallest(house),
         why=_why(lang),
         **told,
@@ -256,6 +263,7 @@ def _one(request: Request, name: str, *, told: Told | None = None, problem: str 
         versions=[(one, segments.say(house, one.purpose, one.written, lang)) for one in found],
         offered=[(value, said) for value, said in _offered(request) if value.partition(":")[0] == found[0].purpose],
         channel=channel,
+        stop=_stop(request, found[0].purpose),
         told=told,
         problem=problem,
         saved="saved" in request.query_params,
@@ -296,6 +304,13 @@ def _kept(sheet: Sheet, path: str) -> list[str]:
 
 def _why(lang: str) -> Any:
     return lambda reason: text("policy", f"reason.{reason}", lang)
+
+
+def _stop(request: Request, purpose: str) -> Stop | None:
+    """The stop in force that this purpose heeds: nobody is counted then."""
+    house = request.app.state.house
+    with house.reading() as conn:
+        return over(conn, purpose, house.present(conn))
 
 
 def _compiled(request: Request) -> Compiled:

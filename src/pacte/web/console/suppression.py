@@ -1,7 +1,7 @@
 """Addresses to which nothing is sent any more: how many and why, what changed, a code of a mail server explained.
 
 No address is shown, and none stands in an address of a page: whoever has one in hand types it. What was added can be
-lifted, and both stand in the ledger.
+lifted, and both stand in the ledger. The answer is the same whether an address was on the list or not.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
+from pacte.app import shown, soft_bounces, suppressions
 from pacte.app import staff as people
-from pacte.app import suppressions
+from pacte.app.bounces import EMAIL
 from pacte.app.contact import FIELDS
+from pacte.app.house import House
 from pacte.app.suppressions import REASONS
 from pacte.app.wording import suppressed_why
 from pacte.kernel.errors import BadInput
 from pacte.kernel.i18n import catalogue
+from pacte.kernel.instant import DAY
 from pacte.web.auth.staff import member
 from pacte.web.console.codes import word
 from pacte.web.pages import language, page, to, words
@@ -54,10 +57,10 @@ def lift(request: Request, form: Posted) -> Response:
     found, house = member(request, "choices"), request.app.state.house
     throttle(request, "suppression", 60, 600, who=found.id)
     named = suppressions.entry_at(house, int(entry)) if entry.isdecimal() and len(entry) < 16 else None
-    if named is None or named.subject is None:
+    if named is None or named.subject is None or not named.open:
         return to(request, "staff/suppression?done=gone")
-    lifted = suppressions.lift_of(house, named.subject, named.channel, named.reason, by=found.actor)
-    return to(request, f"staff/suppression?done={'lifted' if lifted else 'gone'}")
+    suppressions.lift_of(house, named.subject, named.channel, named.reason, by=found.actor)
+    return to(request, "staff/suppression?done=lifted")
 
 
 def explained(code: str, lang: str) -> list[str]:
@@ -80,13 +83,18 @@ def _change(request: Request, form: FormData, *, lifting: bool) -> Response:
     if channel not in FIELDS or reason not in REASONS:
         return _page(request, form=form, problem="choose")
     try:
-        if not lifting:
-            suppressions.add(house, address, channel, reason, by=found.actor)
-        elif not suppressions.lift(house, address, channel, reason, by=found.actor):
-            return _page(request, form=form, problem="not_there")
+        change = suppressions.lift if lifting else suppressions.add
+        change(house, address, channel, reason, by=found.actor)
     except BadInput:
         return _page(request, form=form, problem="address")
     return to(request, f"staff/suppression?done={'lifted' if lifting else 'added'}")
+
+
+def _soft(house: House) -> int | None:
+    """How many people's mail came back for now, as it may be shown."""
+    with house.reading() as conn:
+        some = soft_bounces.people(conn, EMAIL)
+    return shown.number_of(house, {"bounced": "soft", "channel": EMAIL}, some) if some else None
 
 
 def _page(request: Request, *, code: str = "", form: FormData | None = None, problem: str = "") -> Response:
@@ -97,13 +105,19 @@ def _page(request: Request, *, code: str = "", form: FormData | None = None, pro
     if code and not says:
         problems["code"] = words("console", lang, "suppression.wrong_code")
     values: dict[str, Any] = {
-        "counts": suppressions.counts(house),
+        "counts": suppressions.about(house),
         "rows": suppressions.latest(house, MOST),
         "staff_members": staff,
         "word": partial(word, lang),
         "why": partial(suppressed_why, lang=lang),
         "code": code,
         "says": says,
+        "soft": _soft(house),
+        "rule": {
+            "days": soft_bounces.ENOUGH,
+            "span": soft_bounces.OVER // DAY,
+            "pause": soft_bounces.KEPT // DAY,
+        },
         "channels": list(FIELDS),
         "reasons": REASONS,
         "chosen": {name: str(form.get(name, "")) if form else "" for name in ("channel", "reason")},

@@ -27,8 +27,7 @@ from pacte.app import unsubscribe as ending
 from pacte.app.house import House
 from pacte.app.links import Forged
 from pacte.app.policies import document
-from pacte.app.undoing import UNDO_LASTS
-from pacte.app.unsubscribe import Asked, Ended
+from pacte.app.unsubscribe import UNDO_LASTS, Asked, Ended
 from pacte.kernel.instant import SECOND
 from pacte.web import security
 from pacte.web.pages import language, page, to, words
@@ -68,7 +67,11 @@ def end(request: Request, token: str, form: Said) -> Response:
     """Say no, before this is answered: to a mail program in a line, to a person with the page that says so."""
     asked = _asked(request, token)
     ended = ending.unsubscribe(
-        _house(request), asked, everywhere=form.get("all") == "yes", purpose=_further(request, form, asked)
+        _house(request),
+        asked,
+        everywhere=form.get("all") == "yes",
+        purpose=_further(request, form, asked),
+        own=undoing.undoable(_house(request), asked.subject, request.cookies.get(cookie(request, WORD), "")),
     )
     if form.get(_ONE_CLICK[0]) == _ONE_CLICK[1]:
         return PlainTextResponse(words("messages", language(request), "ended.line") + "\n")

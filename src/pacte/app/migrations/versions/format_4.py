@@ -97,6 +97,24 @@ def _campaigns() -> None:
         sa.PrimaryKeyConstraint("campaign", "block"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "campaign_turn",
+        sa.Column("campaign", sa.String(32), nullable=False),
+        sa.Column("turn", sa.String(64), nullable=False),
+        sa.Column("by", sa.String(72), nullable=False),
+        sa.Column("until", Int64, nullable=False),
+        sa.PrimaryKeyConstraint("campaign"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "campaign_report",
+        sa.Column("campaign", sa.String(32), nullable=False),
+        sa.Column("at", Int64, nullable=False),
+        sa.Column("under", sa.String(80), nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("campaign"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _messages() -> None:
@@ -156,6 +174,7 @@ def _segments() -> None:
         sa.PrimaryKeyConstraint("meaning", "day"),
         sqlite_with_rowid=False,
     )
+    op.create_index("segment_shown_day", "segment_shown", ["day"])
 
 
 def _valued() -> None:
