@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from pacte.app import bounces, campaigns, contact, messages, segments
+from pacte.app import bounces, campaigns, contact, messages, segments, unsubscribe
 from pacte.app.bounces import Heard
 from pacte.app.house import House
 from pacte.ledger import log
+from pacte.vault import index
 from pacte.web.server import application
 from tests.app.mail import serving
 from tests.app.sending import message, send, subjects, with_mail
@@ -79,6 +80,15 @@ def test_one_click_of_the_mail_program_ends_it(loop: Loop) -> None:
     answer = loop.site.client.post(path, data={name: value}, follow_redirects=False)
     assert answer.status_code == 200
     assert not loop.house.may(f"email:{email}", "newsletter", channel="email").permitted
+
+
+def test_its_link_names_the_address_that_it_went_to(loop: Loop) -> None:
+    """So that a no counts for whoever is written to there, and for nobody whose address the reader names later."""
+    for email in loop.site.shop.permitted[:3]:
+        asked = unsubscribe.opened(loop.house, loop.link(email, "u").rpartition("/")[2])
+        with loop.house.reading() as conn:
+            assert unsubscribe.behind(conn, loop.house, asked) == (loop.site.subject(email),)
+        assert bytes.fromhex(asked.to) == index.blinder(loop.house.keys, "email", "")(email)
 
 
 def test_its_why_says_how_the_reader_was_chosen(loop: Loop) -> None:

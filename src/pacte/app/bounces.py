@@ -33,6 +33,7 @@ from pacte.uses.message import bounce, complaint, reports
 from pacte.uses.message.bounce import Bounce
 from pacte.uses.message.complaint import Complaint
 from pacte.uses.message.reports import LARGEST
+from pacte.vault import index
 
 if TYPE_CHECKING:
     from pacte.app.house import House
@@ -242,7 +243,14 @@ def _complainant(house: House, said: Complaint) -> tuple[Asked | None, bool]:
         use = None if sent is None else log.entry(conn, sent.entry)
         if sent is None or use is None:
             return None, False
-        return Asked(sent.subject, str(use["purpose"]), str(use.get("channel", EMAIL)), sent.campaign), True
+        channel = str(use.get("channel", EMAIL))
+        return Asked(sent.subject, str(use["purpose"]), channel, sent.campaign, _blind(house, said.recipient)), True
+
+
+def _blind(house: House, recipient: Redacted[str] | None) -> str:
+    """The address that a report names, as the links of messages name it."""
+    made = index.blinder(house.keys, EMAIL, house.settings.region)
+    return "" if recipient is None else made(recipient.reveal()).hex()
 
 
 def _message(house: House, conn: Connection, recipient: Redacted[str] | None, named: Iterable[str]) -> _Message | None:

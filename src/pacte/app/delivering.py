@@ -279,9 +279,8 @@ class Delivery:
         with db.write(house.engine) as conn:
             settle(conn, self.campaign, self.outcomes, now, self.block.worker)
             due = recipients.next_due(conn, self.block)
-            if (
-                due is None or self.sender.pace.busy()
-            ):  # the last of them are another's to settle, or wait for their domain
+            # The last of them are another's to settle, or wait for their domain.
+            if due is None or self.sender.pace.busy():
                 due = Instant(max(due or now, now + PACED))
             if self.away:
                 rest = min(AWAY_FIRST * 2 ** min(self.block.failures, 20), AWAY_LAST)
